@@ -1,0 +1,369 @@
+//! A connection: one actor over one socket and one session. The only code that touches a connected socket.
+//!
+//! A turn: notices from the mailbox become frames in `out`; then the socket is read and its frames become commands; then
+//! one message goes to the supervisor and one write to the socket. All reading goes through one buffer per thread, and only
+//! the tail of an incomplete frame is kept, so that an idle connection costs next to nothing.
+//!
+//! Bounds (`spec/jobs.md`, bad input): it doesn't read while its peer has too many requests open or too much unread; it
+//! ends a peer that reads nothing for `write_timeout`, lets pile up [`unsent_limit`], or takes longer than `frame_timeout`
+//! for a frame. A fatal flaw is told before the connection closes: it shuts its side, and for a moment takes in what is
+//! still under way, since closing with unread input would make the system discard what was told.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::task::{Context as Wake, Poll};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use bytes::{Buf, BytesMut};
+use log::debug;
+use tokio::io::ReadBuf;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::link::PeerLink;
+use super::listener::Place;
+use super::socket::Socket;
+use super::supervisor::{Ask, PeerCame, Supervisor};
+use super::turn::{self, Settle};
+use super::{Close, Notices};
+use crate::core::{Batch, Command, Demand, Introduction, Limits, Peer};
+use crate::protocols::{Session, Turn};
+
+/// One read takes at most so much.
+const READ_SIZE: usize = 64 * 1024;
+
+/// A turn reads at most so often, so that a busy peer lets others speak.
+const READS_PER_TURN: usize = 4;
+
+/// A connection with so much unsent isn't read.
+const UNSENT_PAUSE: usize = 1024 * 1024;
+
+/// Buffers larger than this are given back when they are empty.
+const KEPT_BUFFER: usize = 4 * 1024;
+
+/// An incomplete frame with more than this to come is read straight into its place.
+const LARGE_REST: usize = 16 * 1024;
+
+/// How long a closing connection takes in what its peer still sends, and how much.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+thread_local! {
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
+}
+
+/// A connection that speaks the protocol of session `S`.
+pub struct Connection<S: Session> {
+    socket: Socket,
+    session: S,
+    limits: Arc<Limits>,
+    /// The beginning of a frame, or frames that wait for room.
+    tail: BytesMut,
+    /// The size of the incomplete frame in `tail`, as far as it is known.
+    needed: usize,
+    /// The tail holds frames that were not read because too many requests were open.
+    blocked: bool,
+    out: BytesMut,
+    commands: Vec<Command>,
+    /// Since when the frame in `tail` has been incomplete.
+    frame_since: Option<Instant>,
+    /// Since when the peer has taken nothing of `out`.
+    stalled_since: Option<Instant>,
+    alarm: Alarm,
+    ending: Option<Ending>,
+    /// Gone when the peer has left: what it held goes back.
+    link: Option<PeerLink>,
+    /// Its place among the connections that the server allows.
+    _place: Place,
+}
+
+/// How far a connection that closes is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ending {
+    /// It still writes what it has to say.
+    Writing { until: Instant },
+    /// It has shut its side, and takes in what is under way.
+    Lingering { until: Instant, bytes: usize },
+}
+
+/// What a new connection needs.
+pub struct Arrival<S: Session> {
+    /// The socket.
+    pub socket: Socket,
+    /// Its number.
+    pub peer: Peer,
+    /// How it is called in lists and histories.
+    pub name: Arc<str>,
+    /// What the sessions of its listener share.
+    pub shared: S::Shared,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// Who routes.
+    pub supervisor: Addr<Supervisor>,
+    /// Its place among the connections.
+    pub place: Place,
+}
+
+impl<S: Session> Connection<S> {
+    /// The lease of jobs that name none, in milliseconds (`spec/jobs.md`: a worker on a connection).
+    const LEASE_MS: u64 = 1_800_000;
+
+    /// Starts the actor of a new connection in this thread.
+    pub fn start(arrival: Arrival<S>) {
+        let Arrival { socket, peer, name, shared, limits, supervisor, place } = arrival;
+        let demand = Arc::new(Demand::new(S::HANDS));
+        let session = S::new(&shared, &limits, &demand);
+        Connection::create(|ctx: &mut Context<Self>| {
+            let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS };
+            let me = ctx.address();
+            supervisor.do_send(PeerCame { peer, who, notices: me.clone().recipient(), close: me.recipient() });
+            Connection {
+                socket,
+                session,
+                limits,
+                tail: BytesMut::new(),
+                needed: 0,
+                blocked: false,
+                out: BytesMut::new(),
+                commands: Vec::new(),
+                frame_since: None,
+                stalled_since: None,
+                alarm: Alarm::default(),
+                ending: None,
+                link: Some(PeerLink { peer, demand, supervisor }),
+                _place: place,
+            }
+        });
+    }
+
+    /// Reads what there is, within the bounds of a turn. False when the peer has gone.
+    fn read(&mut self, wake: &mut Wake<'_>) -> bool {
+        if self.blocked {
+            self.parse_tail();
+        }
+        for _ in 0..READS_PER_TURN {
+            if self.session.is_over() || self.blocked || self.out.len() > UNSENT_PAUSE {
+                // A peer that isn't read can't be late.
+                self.frame_since = None;
+                return true;
+            }
+            let read = READ_BUFFER.with_borrow_mut(|buffer| self.read_once(buffer, wake));
+            match read {
+                Poll::Pending => return true,
+                Poll::Ready(Ok(0)) => return false,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => {
+                    debug!(error:%; "a connection was lost");
+                    return false;
+                }
+            }
+        }
+        // There may be more: others first.
+        wake.waker().wake_by_ref();
+        true
+    }
+
+    fn read_once(&mut self, buffer: &mut [u8], wake: &mut Wake<'_>) -> Poll<std::io::Result<usize>> {
+        let rest = self.needed.saturating_sub(self.tail.len());
+        if !self.tail.is_empty() && rest > LARGE_REST {
+            // Grows with what has come, whatever length was claimed.
+            self.tail.reserve(rest.min(self.tail.len().max(READ_SIZE)));
+            let count = std::task::ready!(self.socket.poll_read_more(wake, &mut self.tail))?;
+            if self.tail.len() >= self.needed {
+                self.parse_tail();
+            }
+            return Poll::Ready(Ok(count));
+        }
+        let mut chunk = ReadBuf::new(buffer);
+        std::task::ready!(self.socket.poll_read(wake, &mut chunk))?;
+        let chunk = chunk.filled();
+        if self.tail.is_empty() {
+            let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
+            let read = self.session.read(chunk, &mut turn);
+            self.needed = read.needed;
+            self.tail.extend_from_slice(&chunk[read.consumed..]);
+            self.note_rest(read.consumed);
+        } else {
+            self.tail.extend_from_slice(chunk);
+            self.parse_tail();
+        }
+        Poll::Ready(Ok(chunk.len()))
+    }
+
+    fn parse_tail(&mut self) {
+        let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
+        let read = self.session.read(&self.tail, &mut turn);
+        self.needed = read.needed;
+        self.tail.advance(read.consumed);
+        self.note_rest(read.consumed);
+    }
+
+    /// What a read left behind: nothing, frames without room, or the beginning of a frame.
+    fn note_rest(&mut self, consumed: usize) {
+        self.blocked = self.session.outstanding() >= self.limits.max_outstanding;
+        if self.session.is_over() {
+            self.tail.clear();
+        }
+        if self.tail.is_empty() {
+            self.tail = BytesMut::new();
+            self.frame_since = None;
+        } else if self.blocked {
+            self.frame_since = None;
+        } else if consumed > 0 || self.frame_since.is_none() {
+            self.frame_since = Some(Instant::now());
+        }
+    }
+
+    fn ask(&mut self) {
+        if self.commands.is_empty() {
+            return;
+        }
+        let commands = std::mem::take(&mut self.commands);
+        if let Some(link) = &self.link {
+            link.supervisor.do_send(Ask(Batch { peer: link.peer, commands }));
+        }
+    }
+
+    /// Writes what there is. False when the peer has gone.
+    fn write(&mut self, wake: &mut Wake<'_>) -> bool {
+        while !self.out.is_empty() {
+            match self.socket.poll_write(wake, &self.out) {
+                Poll::Ready(Ok(0)) => return false,
+                Poll::Ready(Ok(count)) => {
+                    self.out.advance(count);
+                    self.stalled_since = None;
+                }
+                Poll::Ready(Err(error)) => {
+                    debug!(error:%; "a connection was lost");
+                    return false;
+                }
+                Poll::Pending => {
+                    self.stalled_since.get_or_insert_with(Instant::now);
+                    if self.out.len() > unsent_limit(&self.limits) {
+                        debug!("a connection lets too much pile up: closed");
+                        return false;
+                    }
+                    return true;
+                }
+            }
+        }
+        if self.out.capacity() > KEPT_BUFFER {
+            self.out = BytesMut::new();
+        } else {
+            self.out.clear();
+        }
+        true
+    }
+
+    /// Whether the peer was too slow.
+    fn is_late(&mut self, wake: &mut Wake<'_>) -> bool {
+        let frame = self.frame_since.map(|since| since + self.limits.frame_timeout);
+        let write = self.stalled_since.map(|since| since + self.limits.write_timeout);
+        let ending = self.ending.map(|ending| match ending {
+            Ending::Writing { until } | Ending::Lingering { until, .. } => until,
+        });
+        let late = self.alarm.rings([frame, write, ending].into_iter().flatten().min(), wake);
+        if late && self.ending.is_none() {
+            debug!("a connection is too slow: closed");
+        }
+        late
+    }
+
+    /// The conversation is over: what the peer held goes back, what was said to it is still written.
+    fn end(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(Ending::Writing { until: Instant::now() + self.limits.write_timeout });
+        }
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if self.link.take().is_some() {
+            self.session.gone();
+        }
+    }
+
+    /// Goes on closing. False when it is done.
+    fn close(&mut self, wake: &mut Wake<'_>) -> bool {
+        if let Some(Ending::Writing { .. }) = self.ending
+            && self.out.is_empty()
+        {
+            if self.socket.poll_shutdown(wake).is_pending() {
+                return true;
+            }
+            self.frame_since = None;
+            self.ending = Some(Ending::Lingering { until: Instant::now() + LINGER, bytes: 0 });
+        }
+        let Some(Ending::Lingering { bytes, .. }) = &mut self.ending else { return true };
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            for _ in 0..READS_PER_TURN {
+                let mut chunk = ReadBuf::new(buffer);
+                match self.socket.poll_read(wake, &mut chunk) {
+                    Poll::Pending => return true,
+                    Poll::Ready(Ok(())) if !chunk.filled().is_empty() && *bytes < LINGER_BYTES => *bytes += chunk.filled().len(),
+                    Poll::Ready(_) => return false,
+                }
+            }
+            wake.waker().wake_by_ref();
+            true
+        })
+    }
+}
+
+/// A peer that lets so many bytes pile up is disconnected: room for several of the largest answers.
+fn unsent_limit(limits: &Limits) -> usize {
+    (4 * limits.max_body).max(64 * UNSENT_PAUSE)
+}
+
+impl<S: Session> Actor for Connection<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        turn::begin(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.leave();
+    }
+}
+
+impl<S: Session> Settle for Connection<S> {
+    fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut Wake<'_>) {
+        let mut alive = true;
+        if self.ending.is_none() {
+            alive = self.read(wake);
+            self.ask();
+            if self.session.is_over() && self.session.outstanding() == 0 {
+                self.end();
+            }
+        }
+        alive &= self.write(wake);
+        if self.ending.is_some() {
+            alive &= self.close(wake);
+        }
+        if !alive || self.is_late(wake) {
+            self.leave();
+            ctx.stop();
+        }
+    }
+}
+
+impl<S: Session> Handler<Notices> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, Notices(notices): Notices, _: &mut Self::Context) {
+        let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
+        for notice in notices {
+            self.session.hear(notice, &mut turn);
+        }
+    }
+}
+
+impl<S: Session> Handler<Close> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, _: &mut Self::Context) {
+        self.end();
+    }
+}

@@ -1,0 +1,57 @@
+//! Shells: mailbox → core → mailbox. Everything that waits is here; nothing here decides.
+//!
+//! | actor | how many | what it owns |
+//! |---|---|---|
+//! | [`supervisor::Supervisor`] | 1 | the router; who is connected; the queues' addresses |
+//! | [`queue::QueueActor`] | one per type | a [`crate::core::Queue`], one alarm |
+//! | [`connection::Connection`] | one per socket | the socket, its buffers, a session |
+//! | [`listener::Listener`] | one per endpoint | a bound socket |
+//!
+//! | message | from | to |
+//! |---|---|---|
+//! | [`supervisor::PeerCame`], [`supervisor::PeerGone`] | connection | supervisor |
+//! | [`supervisor::Ask`] | connection | supervisor: what it asks, one batch a turn |
+//! | [`queue::Introduce`], [`queue::LosePeer`] | supervisor | queue |
+//! | [`queue::Work`] | supervisor | queue: the batches of a turn |
+//! | [`Notices`] | queue, supervisor | connection: what it hears, one message a turn |
+//! | [`supervisor::IdEvents`] | queue | supervisor, before the notices of the same turn |
+//! | [`supervisor::Obituary`] | queue that panicked | supervisor |
+//! | [`supervisor::Drain`], [`supervisor::CloseAll`] | `server` | supervisor |
+//! | [`queue::DrainQueue`], [`Close`] | supervisor | queue, connection |
+//! | [`supervisor::QueueDrained`] | queue | supervisor |
+//! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
+//!
+//! Nobody waits for a reply on the way of a job; `send().await` is for questions that people ask.
+
+pub mod alarm;
+pub mod clock;
+pub mod connection;
+pub mod link;
+pub mod listener;
+pub mod queue;
+pub mod socket;
+pub mod supervisor;
+pub mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use actix::Message;
+
+use crate::core::Notice;
+
+/// A master's connection on gloom's master port.
+pub type MasterConnection = connection::Connection<crate::protocols::gloom::Master>;
+
+/// A slave's connection on gloom's slave port.
+pub type WorkerConnection = connection::Connection<crate::protocols::gloom::Worker>;
+
+/// What a peer hears in a turn.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Notices(pub Vec<Notice>);
+
+/// Write what you have, then close.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub struct Close;

@@ -1,0 +1,218 @@
+//! The actor of one queue: mailbox → [`Queue`] → mailboxes, one alarm, the addresses it answers to.
+
+use std::collections::HashMap;
+
+use actix::{Actor, Addr, Context, Handler, Message, Recipient};
+
+use super::Notices;
+use super::alarm::Alarm;
+use super::clock::Clock;
+use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
+use super::turn::{self, Settle};
+use crate::core::{Batch, Census, Introduction, Notice, Now, Outbox, Peer, Queue, QueueNo, TypeName};
+
+/// A queue and the peers it knows.
+pub struct QueueActor {
+    queue: Queue,
+    clock: Clock,
+    /// The time of this turn, once it was asked for.
+    now: Option<Now>,
+    alarm: Alarm,
+    peers: HashMap<Peer, Desk>,
+    outbox: Outbox,
+    /// Peers that hear something at the end of this turn.
+    told: Vec<Peer>,
+    supervisor: Addr<Supervisor>,
+    draining: bool,
+}
+
+/// A peer and what it hears at the end of this turn.
+struct Desk {
+    who: Introduction,
+    notices: Recipient<Notices>,
+    said: Vec<Notice>,
+}
+
+impl QueueActor {
+    /// An empty queue.
+    pub fn new(number: QueueNo, kind: TypeName, clock: Clock, supervisor: Addr<Supervisor>) -> QueueActor {
+        QueueActor {
+            queue: Queue::new(number, kind),
+            clock,
+            now: None,
+            alarm: Alarm::default(),
+            peers: HashMap::new(),
+            outbox: Outbox::default(),
+            told: Vec::new(),
+            supervisor,
+            draining: false,
+        }
+    }
+
+    fn now(&mut self) -> Now {
+        *self.now.get_or_insert_with(|| self.clock.now())
+    }
+
+    /// Ids first: a master that hears of its job's end may use the id at once, and its submit then comes behind this message.
+    fn speak(&mut self) {
+        if !self.outbox.ids.is_empty() {
+            let events = std::mem::take(&mut self.outbox.ids);
+            self.supervisor.do_send(IdEvents { queue: self.queue.number(), events });
+        }
+        for (peer, notice) in self.outbox.notices.drain(..) {
+            // Whoever has left hears nothing.
+            if let Some(desk) = self.peers.get_mut(&peer) {
+                if desk.said.is_empty() {
+                    self.told.push(peer);
+                }
+                desk.said.push(notice);
+            }
+        }
+        for peer in self.told.drain(..) {
+            if let Some(desk) = self.peers.get_mut(&peer) {
+                desk.notices.do_send(Notices(std::mem::take(&mut desk.said)));
+            }
+        }
+    }
+}
+
+impl Actor for QueueActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        turn::begin(ctx);
+    }
+}
+
+impl Settle for QueueActor {
+    fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+        let mut now = self.now();
+        loop {
+            self.queue.settle(now, &mut self.outbox);
+            let next = self.queue.next_alarm().map(|at| self.clock.instant(at));
+            if !self.alarm.rings(next, wake) {
+                break;
+            }
+            now = self.clock.now();
+            self.queue.tick(now, &mut self.outbox);
+        }
+        self.speak();
+        self.now = None;
+        if self.draining && self.queue.census().running == 0 {
+            self.draining = false;
+            self.supervisor.do_send(QueueDrained { queue: self.queue.number() });
+        }
+    }
+}
+
+impl Drop for QueueActor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let jobs = self.queue.obituary().map(|(master, id)| (master, id.clone())).collect();
+            let (queue, kind, census) = (self.queue.number(), self.queue.kind().clone(), self.queue.census());
+            self.supervisor.do_send(Obituary { queue, kind, jobs, census });
+        }
+    }
+}
+
+/// A peer that will speak, or be spoken to.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Introduce {
+    /// Its number.
+    pub peer: Peer,
+    /// How to know it.
+    pub who: Introduction,
+    /// Where its notices go.
+    pub notices: Recipient<Notices>,
+}
+
+impl Handler<Introduce> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Introduce { peer, who, notices }: Introduce, _: &mut Self::Context) {
+        self.peers.insert(peer, Desk { who, notices, said: Vec::new() });
+    }
+}
+
+/// What peers ask, in order.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Work {
+    /// Their batches.
+    pub batches: Vec<Batch>,
+}
+
+impl Handler<Work> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Work { batches }: Work, _: &mut Self::Context) {
+        let now = self.now();
+        for Batch { peer, commands } in batches {
+            let Some(desk) = self.peers.get(&peer) else { continue };
+            for command in commands {
+                self.queue.apply(now, peer, &desk.who, command, &mut self.outbox);
+            }
+        }
+    }
+}
+
+/// A peer has gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LosePeer {
+    /// Its number.
+    pub peer: Peer,
+}
+
+impl Handler<LosePeer> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, LosePeer { peer }: LosePeer, _: &mut Self::Context) {
+        self.peers.remove(&peer);
+        let now = self.now();
+        self.queue.peer_gone(now, peer, &mut self.outbox);
+    }
+}
+
+/// Hand out nothing more, and say when nothing runs.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct DrainQueue;
+
+impl Handler<DrainQueue> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, _: DrainQueue, _: &mut Self::Context) {
+        self.queue.pause();
+        self.draining = true;
+    }
+}
+
+/// How many jobs there are and were.
+#[derive(Message)]
+#[rtype(result = "Census")]
+pub struct SurveyQueue;
+
+impl Handler<SurveyQueue> for QueueActor {
+    type Result = actix::MessageResult<SurveyQueue>;
+
+    fn handle(&mut self, _: SurveyQueue, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(self.queue.census())
+    }
+}
+
+/// Die, to see what becomes of the others.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Die;
+
+#[cfg(test)]
+impl Handler<Die> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Die, _: &mut Self::Context) {
+        panic!("told to die");
+    }
+}

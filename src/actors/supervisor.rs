@@ -1,0 +1,369 @@
+//! The supervisor: routes every batch, starts queues and restarts them, knows who is connected, drains.
+//!
+//! It decides nothing by itself: [`Router`] does. It gathers what a turn has for each queue, so that every hop is one message.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
+use log::{error, info};
+use tokio::sync::oneshot;
+
+use super::clock::Clock;
+use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
+use super::turn::{self, Settle};
+use super::{Close, Notices};
+use crate::core::restarts::Restarts;
+use crate::core::{Batch, Census, IdEvent, Introduction, JobId, Limits, Notice, Peer, QueueNo, Router, Routes, TypeName};
+
+/// Routes submit, join and respond between connections and queues.
+pub struct Supervisor {
+    clock: Clock,
+    router: Router,
+    routes: Routes,
+    queues: Vec<QueueDesk>,
+    /// Queues that get something this turn.
+    busy: Vec<QueueNo>,
+    peers: HashMap<Peer, PeerDesk>,
+    restarts: Restarts,
+    /// What became of the jobs of queues that died.
+    buried: Census,
+    drain: Option<Draining>,
+}
+
+/// What the supervisor knows of a queue.
+struct QueueDesk {
+    /// None: it has died.
+    address: Option<Addr<QueueActor>>,
+    /// What goes to it at the end of this turn.
+    batches: Vec<Batch>,
+    drained: bool,
+}
+
+/// What the supervisor knows of a peer.
+struct PeerDesk {
+    who: Introduction,
+    notices: Recipient<Notices>,
+    close: Recipient<Close>,
+}
+
+/// Who waits for the end.
+struct Draining {
+    /// Until no job is in the hands of a worker.
+    idle: Option<oneshot::Sender<()>>,
+    /// Until no peer is left.
+    alone: Option<oneshot::Sender<()>>,
+}
+
+impl Supervisor {
+    /// A supervisor without queues and peers.
+    pub fn new(clock: Clock, limits: Arc<Limits>) -> Supervisor {
+        Supervisor {
+            clock,
+            router: Router::new(limits, 1),
+            routes: Routes::default(),
+            queues: Vec::new(),
+            busy: Vec::new(),
+            peers: HashMap::new(),
+            restarts: Restarts::default(),
+            buried: Census::default(),
+            drain: None,
+        }
+    }
+
+    fn open(&mut self, queue: QueueNo, kind: TypeName, ctx: &mut Context<Self>) {
+        assert_eq!(queue as usize, self.queues.len(), "queues are numbered as they are opened");
+        let address = QueueActor::new(queue, kind, self.clock, ctx.address()).start();
+        if self.drain.is_some() {
+            address.do_send(DrainQueue);
+        }
+        self.queues.push(QueueDesk { address: Some(address), batches: Vec::new(), drained: false });
+    }
+
+    /// Carries out what the router decided of this peer's batch; batches wait for the end of the turn.
+    fn carry_out(&mut self, peer: Peer, ctx: &mut Context<Self>) {
+        let mut routes = std::mem::take(&mut self.routes);
+        for (queue, kind) in routes.opened.drain(..) {
+            self.open(queue, kind, ctx);
+        }
+        for (queue, peer) in routes.introductions.drain(..) {
+            if let (Some(desk), Some(address)) = (self.peers.get(&peer), &self.queues[queue as usize].address) {
+                address.do_send(Introduce { peer, who: desk.who.clone(), notices: desk.notices.clone() });
+            }
+        }
+        for (queue, batch) in routes.batches.drain(..) {
+            let desk = &mut self.queues[queue as usize];
+            if desk.batches.is_empty() {
+                self.busy.push(queue);
+            }
+            desk.batches.push(batch);
+        }
+        if !routes.notices.is_empty()
+            && let Some(desk) = self.peers.get(&peer)
+        {
+            desk.notices.do_send(Notices(routes.notices.drain(..).map(|(_, notice)| notice).collect()));
+        }
+        routes.notices.clear();
+        self.routes = routes;
+    }
+
+    fn send_batches(&mut self) {
+        for queue in self.busy.drain(..) {
+            let desk = &mut self.queues[queue as usize];
+            let batches = std::mem::take(&mut desk.batches);
+            if let Some(address) = &desk.address {
+                address.do_send(Work { batches });
+            }
+        }
+    }
+
+    /// Tells whoever drains that nothing runs any more, or that everybody has left.
+    fn check_drain(&mut self) {
+        let Some(drain) = &mut self.drain else { return };
+        // Whoever asked may have given up: then nobody needs to know.
+        if self.queues.iter().all(|desk| desk.drained || desk.address.is_none()) {
+            drain.idle.take().map(|told| told.send(()));
+        }
+        if self.peers.is_empty() {
+            drain.alone.take().map(|told| told.send(()));
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        turn::begin(ctx);
+    }
+}
+
+impl Settle for Supervisor {
+    fn settle(&mut self, _: &mut Context<Self>, _: &mut std::task::Context<'_>) {
+        self.send_batches();
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Nothing works without it, and nobody could restart it with what it knew.
+            error!("the supervisor has failed; stopping");
+            std::process::exit(EXIT_FAILED);
+        }
+    }
+}
+
+/// The exit code of a server that can't go on.
+const EXIT_FAILED: i32 = 70;
+
+/// A peer has come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PeerCame {
+    /// Its number.
+    pub peer: Peer,
+    /// How queues need to know it.
+    pub who: Introduction,
+    /// Where its notices go.
+    pub notices: Recipient<Notices>,
+    /// Who closes it.
+    pub close: Recipient<Close>,
+}
+
+impl Handler<PeerCame> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, came: PeerCame, _: &mut Self::Context) {
+        let PeerCame { peer, who, notices, close } = came;
+        self.peers.insert(peer, PeerDesk { who, notices, close });
+    }
+}
+
+/// A peer has gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PeerGone {
+    /// Its number.
+    pub peer: Peer,
+}
+
+impl Handler<PeerGone> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, PeerGone { peer }: PeerGone, _: &mut Self::Context) {
+        // What it said before goes first.
+        self.send_batches();
+        self.peers.remove(&peer);
+        for queue in self.router.peer_gone(peer) {
+            if let Some(address) = &self.queues[queue as usize].address {
+                address.do_send(LosePeer { peer });
+            }
+        }
+        self.check_drain();
+    }
+}
+
+/// What a peer asks.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Ask(pub Batch);
+
+impl Handler<Ask> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Ask(batch): Ask, ctx: &mut Self::Context) {
+        let peer = batch.peer;
+        self.router.route(batch, &mut self.routes);
+        self.carry_out(peer, ctx);
+    }
+}
+
+/// What became of ids in a turn of a queue.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct IdEvents {
+    /// The queue.
+    pub queue: QueueNo,
+    /// The events.
+    pub events: Vec<IdEvent>,
+}
+
+impl Handler<IdEvents> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, IdEvents { queue, events }: IdEvents, _: &mut Self::Context) {
+        for event in events {
+            self.router.id_event(queue, event);
+        }
+    }
+}
+
+/// A queue has died.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Obituary {
+    /// Its number.
+    pub queue: QueueNo,
+    /// Its type.
+    pub kind: TypeName,
+    /// Its jobs, and the masters that wait for them.
+    pub jobs: Vec<(Peer, JobId)>,
+    /// What it had counted.
+    pub census: Census,
+}
+
+impl Handler<Obituary> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, obituary: Obituary, _: &mut Self::Context) {
+        let Obituary { queue, kind, jobs, mut census } = obituary;
+        error!(queue = kind.text().as_ref(), jobs = census.live(); "a queue has failed; what only memory had of it is lost");
+        if !self.restarts.may_restart(self.clock.now().at) {
+            error!("queues fail too often; stopping");
+            std::process::exit(EXIT_FAILED);
+        }
+        // Its masters are told that these have failed.
+        census.failed += census.live();
+        (census.scheduled, census.queued, census.running) = (0, 0, 0);
+        self.buried += census;
+        self.queues[queue as usize].address = None;
+        self.queues[queue as usize].batches.clear();
+        let mut lost: HashMap<Peer, Vec<JobId>> = HashMap::new();
+        for (master, id) in jobs {
+            lost.entry(master).or_default().push(id);
+        }
+        for peer in self.router.queue_died(queue) {
+            if let Some(desk) = self.peers.get(&peer) {
+                let jobs = lost.remove(&peer).unwrap_or_default();
+                desk.notices.do_send(Notices(vec![Notice::Lost { queue, kind: kind.clone(), jobs }]));
+            }
+        }
+        self.check_drain();
+    }
+}
+
+/// Refuse submits, hand out nothing.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain {
+    /// Told when no job is in the hands of a worker.
+    pub idle: oneshot::Sender<()>,
+}
+
+impl Handler<Drain> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Drain { idle }: Drain, _: &mut Self::Context) {
+        info!("draining: submits are refused, running jobs may answer");
+        self.send_batches();
+        self.router.drain();
+        for desk in &self.queues {
+            if let Some(address) = &desk.address {
+                address.do_send(DrainQueue);
+            }
+        }
+        self.drain = Some(Draining { idle: Some(idle), alone: None });
+        self.check_drain();
+    }
+}
+
+/// A draining queue has no running job.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct QueueDrained {
+    /// The queue.
+    pub queue: QueueNo,
+}
+
+impl Handler<QueueDrained> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, QueueDrained { queue }: QueueDrained, _: &mut Self::Context) {
+        self.queues[queue as usize].drained = true;
+        self.check_drain();
+    }
+}
+
+/// Let every connection write what it has and close.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CloseAll {
+    /// Told when all have.
+    pub alone: oneshot::Sender<()>,
+}
+
+impl Handler<CloseAll> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, CloseAll { alone }: CloseAll, _: &mut Self::Context) {
+        for desk in self.peers.values() {
+            desk.close.do_send(Close);
+        }
+        let drain = self.drain.get_or_insert(Draining { idle: None, alone: None });
+        drain.alone = Some(alone);
+        self.check_drain();
+    }
+}
+
+/// How many jobs there are and were, in all.
+#[derive(Message)]
+#[rtype(result = "Census")]
+pub struct Survey;
+
+impl Handler<Survey> for Supervisor {
+    type Result = ResponseFuture<Census>;
+
+    fn handle(&mut self, _: Survey, _: &mut Self::Context) -> Self::Result {
+        self.send_batches();
+        let queues: Vec<Addr<QueueActor>> = self.queues.iter().filter_map(|desk| desk.address.clone()).collect();
+        let mut census = self.buried;
+        Box::pin(async move {
+            for queue in queues {
+                // One that dies meanwhile has an obituary.
+                census += queue.send(SurveyQueue).await.unwrap_or_default();
+            }
+            census
+        })
+    }
+}

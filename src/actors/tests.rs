@@ -1,0 +1,1 @@
+//! How the actors behave when one of them dies.

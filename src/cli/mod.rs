@@ -1,0 +1,39 @@
+//! The client subcommands: small blocking programs that speak to a running server.
+//!
+//! They use nothing of the server but its settings: `submit`, `work` and `healthcheck` speak the native TCP protocol,
+//! `stats` speaks deputy.
+
+mod check;
+mod failure;
+mod healthcheck;
+mod signals;
+mod stats;
+mod submit;
+mod wire;
+mod work;
+
+use crate::config::Invocation;
+use crate::logging;
+
+pub use failure::Failure;
+
+/// Runs whatever is not a server.
+///
+/// # Panics
+///
+/// On an invocation that is a server: that one is `main`'s.
+pub fn run(invocation: Invocation) -> Result<(), Failure> {
+    let (stdin, stdout) = (&mut std::io::stdin().lock(), &mut std::io::stdout().lock());
+    match invocation {
+        Invocation::Check(settings) => check::run(&settings, stdout),
+        Invocation::Submit { client, submission } => submit::run(&client, &submission, stdin, stdout),
+        Invocation::Work { client, work } => {
+            logging::init(client.log_format);
+            work::run(&client, &work)
+        }
+        Invocation::Stats { client } => stats::run(&client, stdout),
+        Invocation::Healthcheck { client } => healthcheck::run(&client),
+        Invocation::Print(text) => failure::print(stdout, &text),
+        Invocation::Serve(_) | Invocation::Deputy(_) => panic!("a server does not run in here"),
+    }
+}

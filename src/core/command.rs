@@ -1,0 +1,351 @@
+//! What is asked of queues, and what they say: the words between dialects and the job model.
+//!
+//! Commands travel connection → supervisor → queue in batches; notices travel queue → connection.
+
+use std::sync::Arc;
+
+use super::demand::Demand;
+use super::job::{Body, JobId, Peer, Policy, QueueNo, Request, TypeName};
+
+/// What one peer asks, in the order it asked.
+#[derive(Debug)]
+pub struct Batch {
+    /// Who asks.
+    pub peer: Peer,
+    /// What.
+    pub commands: Vec<Command>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub enum Command {
+    /// Queue this job. Answered by [`Notice::Done`] or [`Notice::Refused`].
+    Submit(Submission),
+    /// From now on the peer also works on these types. Answered by [`Notice::Done`] or [`Notice::Refused`], by the supervisor.
+    Join {
+        /// The number to answer with.
+        request: Request,
+        /// The types.
+        types: Vec<TypeName>,
+    },
+    /// From now on the peer doesn't work on these types; what it holds stays valid.
+    Leave {
+        /// The types.
+        types: Vec<TypeName>,
+    },
+    /// The peer has free hands again, and this queue had last seen it without.
+    Ready {
+        /// The queue.
+        queue: QueueNo,
+    },
+    /// The worker's word on an attempt. Answered by [`Notice::Done`] or [`Notice::Refused`].
+    Answer {
+        /// The number to answer with.
+        request: Request,
+        /// The attempt.
+        receipt: Receipt,
+        /// The word.
+        answer: Answer,
+    },
+    /// Do something to a job by its id. Answered by [`Notice::Done`] or [`Notice::Refused`].
+    Manage {
+        /// The number to answer with.
+        request: Request,
+        /// The job.
+        id: JobId,
+        /// What.
+        deed: Deed,
+    },
+    /// The record of this finished transient job gives way: its id was submitted again.
+    Forget {
+        /// The job.
+        id: JobId,
+    },
+}
+
+/// A job to be queued.
+#[derive(Debug)]
+pub struct Submission {
+    /// The number to answer with.
+    pub request: Request,
+    /// Its id.
+    pub id: JobId,
+    /// Its type, and so its queue.
+    pub kind: TypeName,
+    /// Larger first.
+    pub priority: i64,
+    /// Any JSON.
+    pub body: Body,
+    /// How it wants to be treated.
+    pub policy: Arc<Policy>,
+    /// Not offered before this many milliseconds from now.
+    pub delay_ms: u64,
+    /// Whether the peer wants to hear how it ended.
+    pub notify: bool,
+    /// Its place in the order of acceptance: given by the supervisor.
+    pub sequence: u64,
+}
+
+/// What a job with this id and body takes of `--max-bytes`: what it holds and, roughly, what it costs besides.
+pub(crate) fn weight(id: &JobId, body: &Body) -> usize {
+    const BESIDES: usize = 256;
+    BESIDES + id.token().len() + body.len()
+}
+
+impl Submission {
+    /// What it takes of `--max-bytes`.
+    pub fn weight(&self) -> usize {
+        weight(&self.id, &self.body)
+    }
+}
+
+/// A worker's word on an attempt.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is done; this is the result.
+    Complete(Body),
+    /// It failed.
+    Fail {
+        /// Any JSON.
+        error: Body,
+        /// Whether another attempt makes sense.
+        retry: bool,
+        /// How long to wait before it, in milliseconds; none: the policy's back-off.
+        delay_ms: Option<u64>,
+    },
+    /// Still at it: the lease starts anew.
+    Touch {
+        /// Its new length in milliseconds; none: as before.
+        lease_ms: Option<u64>,
+        /// How far, 0 to 1.
+        progress: Option<f64>,
+    },
+    /// Given back; doesn't count as an attempt.
+    Release {
+        /// Not offered again before this many milliseconds.
+        delay_ms: u64,
+    },
+}
+
+/// What can be done to a job by its id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// Take it back.
+    Cancel,
+    /// Queue a failed or cancelled one again, with fresh attempts.
+    Retry,
+    /// Remove a finished one's record.
+    Delete,
+    /// Nothing: the question is whether there is such a job.
+    Find,
+}
+
+/// The right to finish one attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Receipt {
+    /// The job's queue.
+    pub queue: QueueNo,
+    /// Where the job is in it.
+    pub key: u32,
+    /// Which job that must be: keys are used again, sequence numbers never.
+    pub sequence: u64,
+    /// Which delivery.
+    pub delivery: u32,
+}
+
+/// A job for a worker.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Assignment {
+    /// The right to finish it.
+    pub receipt: Receipt,
+    /// Its id.
+    pub id: JobId,
+    /// Its type.
+    pub kind: TypeName,
+    /// Its priority.
+    pub priority: i64,
+    /// Its body.
+    pub body: Body,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// How many there can be.
+    pub max_attempts: u32,
+    /// How long the worker has, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// What a queue, or the supervisor, says to a peer.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Notice {
+    /// The request is granted. For a durable job: it is on disk.
+    Done {
+        /// Which.
+        request: Request,
+        /// The new lease of a touched attempt in milliseconds, else 0.
+        lease_ms: u64,
+    },
+    /// The request is refused.
+    Refused {
+        /// Which.
+        request: Request,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A job to work on.
+    Assigned(Assignment),
+    /// An attempt in the peer's hands is void: its job was cancelled.
+    Withdrawn {
+        /// The attempt.
+        receipt: Receipt,
+    },
+    /// A job that the peer submitted has ended.
+    Ended {
+        /// The job.
+        id: JobId,
+        /// How.
+        ending: Ending,
+    },
+    /// A queue died and with it what only memory had.
+    Lost {
+        /// The queue.
+        queue: QueueNo,
+        /// Its type: requests to it that have no answer yet get none.
+        kind: TypeName,
+        /// The peer's jobs that went with it.
+        jobs: Vec<JobId>,
+    },
+}
+
+/// How a job ended, for its master.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Ending {
+    /// With this result.
+    Completed(Body),
+    /// With this error.
+    Failed(Body),
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Its `ttl_ms` was over.
+    Expired,
+}
+
+/// Why a request is refused. The codes are the same in every dialect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// A live job has this id.
+    IdExists,
+    /// Too many jobs, bytes or types.
+    QueueFull,
+    /// No room on disk.
+    DiskFull,
+    /// The server is about to stop.
+    Draining,
+    /// The queue of this type died with the request; nothing of it was kept.
+    Restarted,
+    /// No such job.
+    UnknownJob,
+    /// The attempt is not the caller's any more.
+    StaleReceipt,
+    /// The job was cancelled.
+    Cancelled,
+    /// It has ended already.
+    AlreadyFinished,
+    /// It has not ended yet.
+    NotFinished,
+    /// It was completed: there is nothing to retry.
+    AlreadyCompleted,
+}
+
+impl Refusal {
+    /// Its stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Refusal::IdExists => "id_exists",
+            Refusal::QueueFull => "queue_full",
+            Refusal::DiskFull => "disk_full",
+            Refusal::Draining => "draining",
+            Refusal::Restarted => "restarted",
+            Refusal::UnknownJob => "unknown_job",
+            Refusal::StaleReceipt => "stale_receipt",
+            Refusal::Cancelled => "cancelled",
+            Refusal::AlreadyFinished => "already_finished",
+            Refusal::NotFinished => "not_finished",
+            Refusal::AlreadyCompleted => "already_completed",
+        }
+    }
+
+    /// What it means, for people.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Refusal::IdExists => "a live job has this id",
+            Refusal::QueueFull => "too many jobs, bytes or types",
+            Refusal::DiskFull => "no room on disk",
+            Refusal::Draining => "the server is about to stop",
+            Refusal::Restarted => "the queue was restarted, nothing of this request was kept",
+            Refusal::UnknownJob => "no such job",
+            Refusal::StaleReceipt => "the attempt is not yours any more",
+            Refusal::Cancelled => "the job was cancelled",
+            Refusal::AlreadyFinished => "the job has ended already",
+            Refusal::NotFinished => "the job has not ended yet",
+            Refusal::AlreadyCompleted => "the job was completed",
+        }
+    }
+}
+
+/// What became of an id, for whoever keeps ids unique.
+#[derive(Clone, PartialEq, Debug)]
+pub enum IdEvent {
+    /// It is free; this many bytes of body and id went with it.
+    Freed {
+        /// The id.
+        id: JobId,
+        /// Which job of that id: a late word must not free its successor's.
+        sequence: u64,
+        /// The bytes.
+        bytes: usize,
+    },
+    /// Its job has ended; the record stays but gives way to a new submit.
+    GivesWay {
+        /// The id.
+        id: JobId,
+        /// Which job of that id.
+        sequence: u64,
+    },
+    /// A record that gave way is a live job again (it was retried).
+    Taken {
+        /// The id.
+        id: JobId,
+        /// Which job of that id.
+        sequence: u64,
+    },
+}
+
+/// What a turn of a queue leads to. The caller empties it.
+#[derive(Default, Debug)]
+pub struct Outbox {
+    /// Words to peers, in order.
+    pub notices: Vec<(Peer, Notice)>,
+    /// What became of ids. To be told before the notices leave: a master that hears of its job's end may use the id at once.
+    pub ids: Vec<IdEvent>,
+}
+
+impl Outbox {
+    pub(crate) fn done(&mut self, peer: Peer, request: Request) {
+        self.notices.push((peer, Notice::Done { request, lease_ms: 0 }));
+    }
+
+    pub(crate) fn refuse(&mut self, peer: Peer, request: Request, refusal: Refusal) {
+        self.notices.push((peer, Notice::Refused { request, refusal }));
+    }
+}
+
+/// A peer as a queue needs to know it.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// How it is called in histories and lists.
+    pub name: Arc<str>,
+    /// How many jobs it wants.
+    pub demand: Arc<Demand>,
+    /// The lease of jobs that name none, in milliseconds.
+    pub lease_ms: u64,
+}

@@ -1,0 +1,52 @@
+//! Decisions: the job model of `spec/jobs.md` as plain Rust.
+//!
+//! Nothing here has a clock, a socket, a thread, an actor or a log line: time is an argument ([`Now`]), what should be
+//! said or kept is a value ([`Outbox`]). So every behaviour can be tested in microseconds and simulated with faults.
+//!
+//! | file | its noun |
+//! |---|---|
+//! | `job` | what a job is: id, type, policy, states |
+//! | `command` | what is asked of a queue, and what it says |
+//! | `queue` | the queue of one type: every arrow of the picture of states |
+//! | `workers` | who wants jobs of this queue, and what they hold |
+//! | `masters` | which jobs go when their master goes |
+//! | `waiting` | the order of ready jobs |
+//! | `deadlines` | what happens at a time: leases, delays, expiry, forgetting |
+//! | `demand` | how many more jobs a worker wants, told to several queues and served once |
+//! | `retry` | how long to wait before the next attempt |
+//! | `census` | the conservation law, counted |
+//! | `ids` | which ids are taken, over all queues |
+//! | `router` | where every request goes |
+//! | `restarts` | how often queues may die |
+//! | `limits` | the bounds of everything that comes from outside |
+
+pub mod census;
+pub mod command;
+pub mod deadlines;
+pub mod demand;
+pub mod ids;
+pub mod job;
+pub mod limits;
+mod masters;
+pub mod queue;
+pub mod record;
+pub mod restarts;
+pub mod retry;
+pub mod router;
+pub mod waiting;
+pub mod workers;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod simulation;
+
+pub use census::Census;
+pub use command::{Answer, Assignment, Batch, Command, Deed, Ending, IdEvent, Introduction, Notice, Outbox, Receipt, Refusal, Submission};
+pub use deadlines::{Moment, Now};
+pub use demand::Demand;
+pub use job::{Body, JobId, OnMasterGone, Peer, Policy, QueueNo, Request, TypeName};
+pub use limits::Limits;
+pub use queue::Queue;
+pub use router::{Router, Routes};
+pub use workers::Worker;

@@ -1,0 +1,396 @@
+//! A trial: the queue and its model live through the same steps, and are compared after each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::naive::{Job, Model, Place};
+use super::steps::{By, Field, Jump, NewJob, PEERS, Step, Which, Word};
+use crate::core::command::{Answer, Command, Introduction, Notice, Outbox, Receipt, Submission};
+use crate::core::ids::{Ids, Took};
+use crate::core::{Body, Demand, IdEvent, JobId, Moment, Now, Peer, Queue, TypeName};
+
+/// The number of the queue: receipts and demands name it.
+const NUMBER: u32 = 7;
+
+/// An alarm further away than this isn't worth waiting for.
+const FAR_MS: u64 = 1_000_000;
+
+type Checked = Result<(), TestCaseError>;
+
+/// The queue, its model, and the sessions around them.
+pub(super) struct Trial {
+    queue: Queue,
+    model: Model,
+    now: Now,
+    sessions: Vec<Session>,
+    ids: Ids,
+    /// Every receipt that was ever handed out, and to whom.
+    receipts: Vec<(Receipt, Peer)>,
+    /// The same by what names an attempt without a key.
+    by_attempt: HashMap<(u64, u32), Receipt>,
+    sequence: u64,
+    request: u64,
+    peers_born: u64,
+}
+
+/// A peer as its connection knows it.
+struct Session {
+    peer: Peer,
+    who: Introduction,
+    /// Attempts it was given and has not spoken its last word on.
+    in_hand: Vec<Receipt>,
+    /// It owes the queue a word: a hand came free that the queue waits for.
+    owes_ready: bool,
+}
+
+impl Trial {
+    pub(super) fn new() -> Trial {
+        let kind = TypeName::from_text("kind").expect("it is a name");
+        let mut trial = Trial {
+            queue: Queue::new(NUMBER, kind.clone()),
+            model: Model::new(NUMBER, kind),
+            now: Now { at: Moment(1_000_000), wall_ms: 1_000 },
+            sessions: Vec::new(),
+            ids: Ids::default(),
+            receipts: Vec::new(),
+            by_attempt: HashMap::new(),
+            sequence: 0,
+            request: 0,
+            peers_born: 0,
+        };
+        trial.sessions = (0..PEERS).map(|place| trial.new_session(place)).collect();
+        trial
+    }
+
+    /// Lives through the steps, then to the end of time.
+    pub(super) fn run(mut self, steps: &[(Step, bool)]) -> Checked {
+        for (step, turn_ends) in steps {
+            self.step(step)?;
+            if *turn_ends {
+                self.settle()?;
+            }
+        }
+        for place in 0..PEERS {
+            self.pay_ready(place)?;
+        }
+        self.settle()?;
+        self.obituary_names_everyone()?;
+        self.outlive_everything()
+    }
+
+    fn step(&mut self, step: &Step) -> Checked {
+        match step {
+            Step::Submit(job) => self.submit(job),
+            Step::Join(place) => self.tell(*place, |request| Command::Join { request, types: Vec::new() }),
+            Step::Leave(place) => {
+                self.sessions[*place].owes_ready = false;
+                self.tell(*place, |_| Command::Leave { types: Vec::new() })
+            }
+            Step::Ready(place) => {
+                self.sessions[*place].owes_ready = false;
+                self.tell(*place, |_| Command::Ready { queue: NUMBER })
+            }
+            Step::HandTaken(place) => {
+                let hands = self.model.hands_of(self.sessions[*place].peer);
+                let had_one = *hands > 0;
+                *hands -= u32::from(had_one);
+                prop_assert_eq!(self.sessions[*place].who.demand.take(), had_one);
+                Ok(())
+            }
+            Step::HandFreed { peer, tell } => {
+                self.free_a_hand(*peer)?;
+                if *tell { self.pay_ready(*peer) } else { Ok(()) }
+            }
+            Step::Answer { receipt, by, word, tell_first } => self.answer(*receipt, *by, *word, *tell_first),
+            Step::Manage { id, by, deed } => {
+                let (id, deed) = (name(*id), *deed);
+                self.tell(*by, |request| Command::Manage { request, id: id.clone(), deed })
+            }
+            Step::Gone { peer, late } => self.peer_gone(*peer, *late),
+            Step::Pause => {
+                self.queue.pause();
+                self.model.set_paused(true);
+                Ok(())
+            }
+            Step::Resume => {
+                self.queue.resume();
+                self.model.set_paused(false);
+                Ok(())
+            }
+            Step::Time { jump, tick } => {
+                self.pass_time(*jump);
+                if *tick { self.tick() } else { Ok(()) }
+            }
+        }
+    }
+
+    /// What the supervisor does with a submit: it refuses a taken id itself.
+    fn submit(&mut self, job: &NewJob) -> Checked {
+        let id = name(job.id);
+        self.sequence += 1;
+        let sequence = self.sequence;
+        match self.ids.take(&id, NUMBER, sequence) {
+            Took::Exists => return Ok(()),
+            Took::GaveWay(_) => self.tell(job.master, |_| Command::Forget { id: id.clone() })?,
+            Took::Free => {}
+        }
+        self.tell(job.master, |request| {
+            Command::Submit(Submission {
+                request,
+                id: id.clone(),
+                kind: TypeName::unnamed(),
+                priority: job.priority,
+                body: Body::from(vec![b'7'; job.bytes]),
+                policy: job.policy.clone(),
+                delay_ms: job.delay_ms,
+                notify: job.notify,
+                sequence,
+            })
+        })
+    }
+
+    fn answer(&mut self, which: Which, by: By, word: Word, tell_first: bool) -> Checked {
+        let Some((receipt, holder)) = self.choose(which) else { return Ok(()) };
+        let place = match by {
+            By::Peer(place) => place,
+            // One that is gone has no more to say.
+            By::Holder => match self.sessions.iter().position(|session| session.peer == holder) {
+                Some(place) => place,
+                None => return Ok(()),
+            },
+        };
+        let last_word = !matches!(word, Word::Touch { .. });
+        if let Some(held) = self.sessions[place].in_hand.iter().position(|held| *held == receipt)
+            && last_word
+        {
+            self.sessions[place].in_hand.remove(held);
+            self.free_a_hand(place)?;
+            if tell_first {
+                self.pay_ready(place)?;
+            }
+            // The answer itself tells this queue.
+            self.sessions[place].owes_ready = false;
+        }
+        self.tell(place, |request| Command::Answer { request, receipt, answer: answer(word, request) })
+    }
+
+    fn choose(&self, which: Which) -> Option<(Receipt, Peer)> {
+        match which {
+            Which::Any(index) => self.receipts.get(index.checked_rem(self.receipts.len())?).copied(),
+            Which::Live(index) => {
+                let running = self.model.jobs.iter().filter_map(|job| match job.place {
+                    Place::Running { worker, .. } => Some((self.by_attempt[&(job.sequence, job.deliveries)], worker)),
+                    Place::Scheduled(_) | Place::Queued | Place::Finished { .. } => None,
+                });
+                let running: Vec<(Receipt, Peer)> = running.collect();
+                running.get(index.checked_rem(running.len())?).copied()
+            }
+            Which::Forged(index, field) => {
+                let (mut receipt, holder) = self.choose(Which::Live(index))?;
+                match field {
+                    Field::Key => receipt.key += 1,
+                    Field::Sequence => receipt.sequence += 1,
+                    Field::Delivery => receipt.delivery += 1,
+                }
+                Some((receipt, holder))
+            }
+        }
+    }
+
+    fn peer_gone(&mut self, place: usize, late: bool) -> Checked {
+        let gone = self.new_session(place);
+        let gone = std::mem::replace(&mut self.sessions[place], gone);
+        gone.who.demand.close();
+        *self.model.hands_of(gone.peer) = 0;
+        if late {
+            self.settle()?;
+        }
+        let (mut got, mut wanted) = (Outbox::default(), Outbox::default());
+        self.queue.peer_gone(self.now, gone.peer, &mut got);
+        self.model.peer_gone(self.now, gone.peer, &mut wanted);
+        self.compare(got, wanted, true)
+    }
+
+    fn pass_time(&mut self, jump: Jump) {
+        let alarm = self.model.next_alarm().filter(|alarm| alarm.ms_since(self.now.at) < FAR_MS);
+        let soon = self.now.at.after_ms(1);
+        let at = match jump {
+            Jump::Ms(ms) => self.now.at.after_ms(ms),
+            Jump::JustBefore => alarm.map_or(soon, |alarm| Moment(alarm.0 - 1)),
+            Jump::Exactly => alarm.unwrap_or(soon),
+            Jump::JustAfter => alarm.map_or(soon, |alarm| Moment(alarm.0 + 1)),
+        };
+        let at = at.max(self.now.at);
+        self.now = Now { at, wall_ms: at.0 / 1_000 };
+    }
+
+    /// A hand of the peer comes free: its demand names the queue exactly where the queue waits for that.
+    fn free_a_hand(&mut self, place: usize) -> Checked {
+        let session = &mut self.sessions[place];
+        *self.model.hands_of(session.peer) += 1;
+        let waiting = self.model.looks_away_from.iter().position(|peer| *peer == session.peer);
+        waiting.map(|place| self.model.looks_away_from.remove(place));
+        let wanted = if waiting.is_some() { vec![NUMBER] } else { Vec::new() };
+        prop_assert_eq!(session.who.demand.free(1), wanted, "who has to hear of a free hand");
+        session.owes_ready |= waiting.is_some();
+        Ok(())
+    }
+
+    fn pay_ready(&mut self, place: usize) -> Checked {
+        if std::mem::take(&mut self.sessions[place].owes_ready) {
+            self.tell(place, |_| Command::Ready { queue: NUMBER })?;
+        }
+        Ok(())
+    }
+
+    /// Says the same to the queue and to the model.
+    fn tell(&mut self, place: usize, command: impl Fn(u64) -> Command) -> Checked {
+        self.request += 1;
+        let (mut got, mut wanted) = (Outbox::default(), Outbox::default());
+        let Session { peer, who, .. } = &self.sessions[place];
+        let for_model = command(self.request);
+        match &for_model {
+            // Keys are the queue's own affair: that one is wrong the model has to be told.
+            Command::Answer { request, receipt, answer } if self.has_wrong_key(receipt) => {
+                let receipt = Receipt { sequence: 0, ..*receipt };
+                self.model.answer(self.now, *peer, *request, receipt, answer, &mut wanted);
+            }
+            _ => self.model.apply(self.now, *peer, who, &for_model, &mut wanted),
+        }
+        self.queue.apply(self.now, *peer, who, command(self.request), &mut got);
+        self.compare(got, wanted, false)
+    }
+
+    fn has_wrong_key(&self, receipt: &Receipt) -> bool {
+        let attempt = (receipt.sequence, receipt.delivery);
+        let runs = |job: &Job| (job.sequence, job.deliveries) == attempt && matches!(job.place, Place::Running { .. });
+        self.by_attempt.get(&attempt) != Some(receipt) && self.model.jobs.iter().any(runs)
+    }
+
+    fn settle(&mut self) -> Checked {
+        let (mut got, mut wanted) = (Outbox::default(), Outbox::default());
+        self.queue.settle(self.now, &mut got);
+        self.model.settle(self.now, &mut wanted);
+        self.compare(got, wanted, false)
+    }
+
+    fn tick(&mut self) -> Checked {
+        let (mut got, mut wanted) = (Outbox::default(), Outbox::default());
+        self.queue.tick(self.now, &mut got);
+        self.model.tick(self.now, &mut wanted);
+        self.compare(got, wanted, true)
+    }
+
+    /// Compares all that can be seen. Jobs that end `together` may be told of in any order.
+    fn compare(&mut self, got: Outbox, wanted: Outbox, together: bool) -> Checked {
+        for event in &got.ids {
+            match event {
+                IdEvent::Freed { id, sequence, .. } => self.ids.free(id, *sequence),
+                IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(id, *sequence, true),
+                IdEvent::Taken { id, sequence } => self.ids.set_gives_way(id, *sequence, false),
+            }
+        }
+        for (peer, notice) in &got.notices {
+            if let Notice::Assigned(assignment) = notice {
+                let receipt = assignment.receipt;
+                self.receipts.push((receipt, *peer));
+                self.by_attempt.insert((receipt.sequence, receipt.delivery), receipt);
+                let session = self.sessions.iter_mut().find(|session| session.peer == *peer);
+                session.expect("nobody else works").in_hand.push(receipt);
+            }
+        }
+        prop_assert_eq!(said(got.notices, together), said(wanted.notices, together));
+        prop_assert_eq!(sorted(got.ids), sorted(wanted.ids));
+        let census = self.queue.census();
+        prop_assert!(census.is_balanced(), "{:?}", census);
+        prop_assert_eq!(census, self.model.census());
+        prop_assert_eq!(self.queue.next_alarm(), self.model.next_alarm());
+        prop_assert_eq!(self.queue.joined(), self.model.workers.iter().filter(|worker| worker.joined).count());
+        prop_assert_eq!(self.queue.workers_known(), self.model.workers.len());
+        for job in self.model.jobs.iter().filter(|job| !job.orphaned) {
+            let record = match &job.place {
+                Place::Finished { outcome, detail, .. } => Some((*outcome, detail.clone())),
+                Place::Scheduled(_) | Place::Queued | Place::Running { .. } => None,
+            };
+            prop_assert_eq!(self.queue.record_of(&job.id), record);
+        }
+        Ok(())
+    }
+
+    fn obituary_names_everyone(&mut self) -> Checked {
+        let mut got: Vec<(Peer, String)> = self.queue.obituary().map(|(peer, id)| (peer, id.to_string())).collect();
+        let live = self.model.jobs.iter().filter(|job| !job.orphaned && !matches!(job.place, Place::Finished { .. }));
+        let mut wanted: Vec<(Peer, String)> = live
+            .map(|job| (if job.notify { job.master } else { Peer::NONE }, job.id.to_string()))
+            .collect();
+        got.sort();
+        wanted.sort();
+        prop_assert_eq!(got, wanted);
+        prop_assert_eq!(self.ids.len(), self.model.jobs.iter().filter(|job| !job.orphaned).count());
+        Ok(())
+    }
+
+    /// From alarm to alarm, until nothing is due any more.
+    fn outlive_everything(&mut self) -> Checked {
+        while self.model.next_alarm().is_some_and(|alarm| alarm.ms_since(self.now.at) < FAR_MS) {
+            self.pass_time(Jump::Exactly);
+            self.tick()?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn new_session(&mut self, place: usize) -> Session {
+        self.peers_born += 1;
+        let peer = Peer(self.peers_born);
+        let hands = self.peers_born as u32 % 4;
+        self.model.hands.push((peer, hands));
+        let who = Introduction {
+            name: Arc::from(format!("peer {place}")),
+            demand: Arc::new(Demand::new(hands)),
+            lease_ms: 5 + 5 * place as u64,
+        };
+        Session { peer, who, in_hand: Vec::new(), owes_ready: false }
+    }
+}
+
+fn name(id: u8) -> JobId {
+    JobId::from_text(&format!("job {id}")).expect("it is a name")
+}
+
+fn answer(word: Word, number: u64) -> Answer {
+    match word {
+        Word::Complete => Answer::Complete(format!("{number}").into_bytes().into()),
+        Word::Fail { retry, delay_ms } => Answer::Fail { error: format!("-{number}").into_bytes().into(), retry, delay_ms },
+        Word::Touch { lease_ms } => Answer::Touch { lease_ms, progress: None },
+        Word::Release { delay_ms } => Answer::Release { delay_ms },
+    }
+}
+
+/// What was said to each peer, in order, without keys.
+fn said(mut notices: Vec<(Peer, Notice)>, together: bool) -> Vec<(Peer, Notice)> {
+    for (_, notice) in &mut notices {
+        match notice {
+            Notice::Assigned(assignment) => assignment.receipt.key = 0,
+            Notice::Withdrawn { receipt } => receipt.key = 0,
+            Notice::Done { .. } | Notice::Refused { .. } | Notice::Ended { .. } | Notice::Lost { .. } => {}
+        }
+    }
+    notices.sort_by_cached_key(|(peer, notice)| match notice {
+        Notice::Ended { id, .. } if together => (*peer, id.text().into_owned()),
+        _ => (*peer, String::new()),
+    });
+    notices
+}
+
+/// What was said of each id, in order.
+fn sorted(mut ids: Vec<IdEvent>) -> Vec<IdEvent> {
+    ids.sort_by_cached_key(|event| {
+        let (IdEvent::Freed { id, .. } | IdEvent::GivesWay { id, .. } | IdEvent::Taken { id, .. }) = event;
+        id.text().into_owned()
+    });
+    ids
+}

@@ -1,0 +1,142 @@
+//! A worker's word on an attempt. The receipt is the right to speak; the first valid answer wins.
+
+use super::super::command::{Answer, Notice, Outbox, Receipt, Refusal};
+use super::super::deadlines::Now;
+use super::super::job::{Attempt, AttemptEnd, Body, Outcome, Peer, Request, State};
+use super::super::retry::backoff_ms;
+use super::{Queue, Run, job_of};
+
+/// A job's history keeps at most this many attempts, the latest.
+const MAX_HISTORY: usize = 100;
+
+/// The error of a job whose last worker never spoke, as JSON.
+fn silent_end(end: AttemptEnd) -> Body {
+    let text: &[u8] = match end {
+        AttemptEnd::Failed => b"\"failed\"",
+        AttemptEnd::Released => b"\"released\"",
+        AttemptEnd::WorkerGone => b"\"worker_gone\"",
+        AttemptEnd::LeaseOver => b"\"lease_over\"",
+        AttemptEnd::Cancelled => b"\"cancelled\"",
+    };
+    Body::from(text)
+}
+
+impl Queue {
+    pub(super) fn answer(&mut self, now: Now, peer: Peer, request: u64, receipt: Receipt, answer: Answer, out: &mut Outbox) {
+        let frees_a_hand = !matches!(answer, Answer::Touch { .. });
+        match self.running(receipt) {
+            Some(run) => self.accept(now, peer, request, run, answer, out),
+            None => out.refuse(peer, request, self.why_void(peer, receipt, frees_a_hand)),
+        }
+        if frees_a_hand {
+            self.workers.ready(peer, self.number);
+            self.workers.forget_if_done(peer);
+        }
+    }
+
+    /// The run that this receipt may finish.
+    fn running(&self, receipt: Receipt) -> Option<u32> {
+        let job = job_of(&self.jobs, receipt.key, receipt.sequence)?;
+        match job.state {
+            State::Running(run) if job.deliveries == receipt.delivery => Some(run),
+            State::Scheduled(_) | State::Queued | State::Running(_) | State::Finished(_) => None,
+        }
+    }
+
+    fn why_void(&mut self, peer: Peer, receipt: Receipt, frees_a_hand: bool) -> Refusal {
+        if let Some(worker) = self.workers.of(peer) {
+            let void = (receipt.sequence, receipt.delivery);
+            if let Some(place) = worker.cancelled.iter().position(|cancelled| *cancelled == void) {
+                if frees_a_hand {
+                    worker.cancelled.swap_remove(place);
+                }
+                return Refusal::Cancelled;
+            }
+        }
+        // The record may be gone, but whoever has a receipt once had the job.
+        Refusal::StaleReceipt
+    }
+
+    fn accept(&mut self, now: Now, peer: Peer, request: Request, run: u32, answer: Answer, out: &mut Outbox) {
+        match answer {
+            Answer::Complete(result) => {
+                out.done(peer, request);
+                let run = self.end_run(run);
+                self.finish(now, run.job, Outcome::Completed, Some(result), out);
+            }
+            Answer::Fail { error, retry, delay_ms } => {
+                out.done(peer, request);
+                self.fail(now, run, error, retry, delay_ms, out);
+            }
+            Answer::Release { delay_ms } => {
+                out.done(peer, request);
+                let run = self.end_run(run);
+                self.jobs[run.job as usize].attempt -= 1;
+                self.wait_again(now, run.job, delay_ms, out);
+            }
+            Answer::Touch { lease_ms, progress } => {
+                let run = &mut self.runs[run as usize];
+                run.lease_ms = lease_ms.unwrap_or(run.lease_ms);
+                run.progress = progress.or(run.progress);
+                run.ends = self.leases.add(now.at, run.lease_ms, run.job, self.jobs[run.job as usize].sequence);
+                out.notices.push((peer, Notice::Done { request, lease_ms: run.lease_ms }));
+            }
+        }
+    }
+
+    fn fail(&mut self, now: Now, run: u32, error: Body, retry: bool, delay_ms: Option<u64>, out: &mut Outbox) {
+        let run = self.end_run(run);
+        self.remember(now, &run, AttemptEnd::Failed, Some(error.clone()));
+        let job = &self.jobs[run.job as usize];
+        if retry && job.attempt < job.policy.max_attempts {
+            let delay_ms = delay_ms.unwrap_or_else(|| backoff_ms(&job.policy, job.attempt, job.sequence));
+            self.wait_again(now, run.job, delay_ms, out);
+        } else {
+            self.finish(now, run.job, Outcome::Failed, Some(error), out);
+        }
+    }
+
+    /// RUNNING → QUEUED without the worker's word, or FAILED where the attempts are used up.
+    pub(super) fn give_back(&mut self, now: Now, run: u32, end: AttemptEnd, out: &mut Outbox) {
+        let run = self.end_run(run);
+        self.remember(now, &run, end, None);
+        let job = &self.jobs[run.job as usize];
+        if job.attempt < job.policy.max_attempts {
+            self.wait_again(now, run.job, 0, out);
+        } else {
+            self.finish(now, run.job, Outcome::Failed, Some(silent_end(end)), out);
+        }
+    }
+
+    /// Back among the waiting; a job without its master has nobody to wait for and is dropped.
+    fn wait_again(&mut self, now: Now, key: u32, delay_ms: u64, out: &mut Outbox) {
+        if self.jobs[key as usize].orphaned {
+            self.discard(key, out);
+        } else {
+            self.wait(now, key, delay_ms, out);
+        }
+    }
+
+    /// Out of RUNNING; the caller says where to.
+    pub(super) fn end_run(&mut self, run: u32) -> Run {
+        let ended = self.runs.remove(run as usize);
+        self.census.running -= 1;
+        if let Some(worker) = self.workers.of(ended.worker) {
+            let place = worker.runs.iter().position(|other| *other == run).expect("a worker knows its runs");
+            worker.runs.swap_remove(place);
+            self.workers.forget_if_done(ended.worker);
+        }
+        ended
+    }
+
+    /// Writes an attempt that ended without a result into its job's history.
+    pub(super) fn remember(&mut self, now: Now, run: &Run, end: AttemptEnd, error: Option<Body>) {
+        let job = &mut self.jobs[run.job as usize];
+        let history = job.history.get_or_insert_default();
+        if history.len() == MAX_HISTORY {
+            history.remove(0);
+        }
+        let worker = run.worker_name.clone();
+        history.push(Attempt { number: job.attempt, worker, started: run.started, ended: now.at, end, error });
+    }
+}

@@ -1,0 +1,94 @@
+//! What is done to jobs from outside: cancel, retry, delete, and what follows when a peer leaves.
+
+use super::super::command::{Deed, IdEvent, Notice, Outbox, Receipt, Refusal};
+use super::super::deadlines::Now;
+use super::super::job::{AttemptEnd, JobId, OnMasterGone, Outcome, Peer, Request, State};
+use super::Queue;
+
+impl Queue {
+    pub(super) fn manage(&mut self, now: Now, peer: Peer, request: Request, id: &JobId, deed: Deed, out: &mut Outbox) {
+        let done = match self.find(id) {
+            None => Err(Refusal::UnknownJob),
+            Some(key) => match deed {
+                Deed::Cancel => self.cancel(now, key, out),
+                Deed::Retry => self.retry(now, key, out),
+                Deed::Delete => self.delete(key, out),
+                Deed::Find => Ok(()),
+            },
+        };
+        match done {
+            Ok(()) => out.done(peer, request),
+            Err(refusal) => out.refuse(peer, request, refusal),
+        }
+    }
+
+    /// A peer has left: what it held goes back, its jobs follow their policy.
+    pub fn peer_gone(&mut self, now: Now, peer: Peer, out: &mut Outbox) {
+        if let Some(worker) = self.workers.remove(peer) {
+            for run in worker.runs {
+                self.give_back(now, run, AttemptEnd::WorkerGone, out);
+            }
+        }
+        for key in self.masters.jobs_of(&self.jobs, peer) {
+            match self.jobs[key as usize].state {
+                State::Scheduled(_) | State::Queued => {
+                    self.leave_waiting(key);
+                    self.discard(key, out);
+                }
+                State::Running(_) => self.orphan(key, out),
+                State::Finished(_) => unreachable!("a finished job is in no chain"),
+            }
+        }
+    }
+
+    /// SCHEDULED, QUEUED or RUNNING → CANCELLED; the worker is told.
+    fn cancel(&mut self, now: Now, key: u32, out: &mut Outbox) -> Result<(), Refusal> {
+        let job = &self.jobs[key as usize];
+        match job.state {
+            State::Scheduled(_) | State::Queued => self.leave_waiting(key),
+            State::Running(run) => {
+                let receipt = Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries };
+                if let Some(worker) = self.workers.of(self.runs[run as usize].worker) {
+                    worker.cancelled.push((receipt.sequence, receipt.delivery));
+                }
+                let run = self.end_run(run);
+                self.remember(now, &run, AttemptEnd::Cancelled, None);
+                out.notices.push((run.worker, Notice::Withdrawn { receipt }));
+            }
+            State::Finished(_) => return Err(Refusal::AlreadyFinished),
+        }
+        self.finish(now, key, Outcome::Cancelled, None, out);
+        Ok(())
+    }
+
+    /// FAILED or CANCELLED → QUEUED, with fresh attempts and at its old place.
+    fn retry(&mut self, now: Now, key: u32, out: &mut Outbox) -> Result<(), Refusal> {
+        let job = &mut self.jobs[key as usize];
+        let State::Finished(finished) = &job.state else { return Err(Refusal::NotFinished) };
+        match finished.outcome {
+            Outcome::Failed => self.census.failed -= 1,
+            Outcome::Cancelled => self.census.cancelled -= 1,
+            Outcome::Completed => return Err(Refusal::AlreadyCompleted),
+            Outcome::Expired => return Err(Refusal::AlreadyFinished),
+        }
+        self.kept -= 1;
+        job.attempt = 0;
+        job.born = now.at;
+        if !job.policy.durable {
+            out.ids.push(IdEvent::Taken { id: job.id.clone(), sequence: job.sequence });
+        }
+        if job.policy.on_master_gone == OnMasterGone::Drop {
+            self.masters.link(&mut self.jobs, key);
+        }
+        self.wait(now, key, 0, out);
+        Ok(())
+    }
+
+    fn delete(&mut self, key: u32, out: &mut Outbox) -> Result<(), Refusal> {
+        if !matches!(self.jobs[key as usize].state, State::Finished(_)) {
+            return Err(Refusal::NotFinished);
+        }
+        self.forget(key, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Into a terminal state, and out of the books.
+
+use super::super::command::{Ending, IdEvent, Notice, Outbox, weight};
+use super::super::deadlines::Now;
+use super::super::job::{Body, Finished, Job, JobId, Outcome, State};
+use super::{MAX_KEPT_FAILURES, Queue};
+
+impl Queue {
+    /// Into a terminal state: its master is told, its record stays as long as its policy says.
+    pub(super) fn finish(&mut self, now: Now, key: u32, outcome: Outcome, detail: Option<Body>, out: &mut Outbox) {
+        match outcome {
+            Outcome::Completed => self.census.completed += 1,
+            Outcome::Failed => self.census.failed += 1,
+            Outcome::Cancelled => self.census.cancelled += 1,
+            Outcome::Expired => self.census.expired += 1,
+        }
+        self.masters.unlink(&mut self.jobs, key);
+        let job = &self.jobs[key as usize];
+        if job.orphaned {
+            self.remove(key);
+            return;
+        }
+        let keep_ms = if outcome == Outcome::Failed { job.policy.keep_failed_ms } else { job.policy.keep_ms };
+        let told = job.notify.then(|| (job.master, job.id.clone()));
+        if let Some((master, id)) = told {
+            let detail = || detail.clone().unwrap_or_else(|| Body::from(&b"null"[..]));
+            let ending = match outcome {
+                Outcome::Completed => Ending::Completed(detail()),
+                Outcome::Failed => Ending::Failed(detail()),
+                Outcome::Cancelled => Ending::Cancelled,
+                Outcome::Expired => Ending::Expired,
+            };
+            out.notices.push((master, Notice::Ended { id, ending }));
+        }
+        if keep_ms == 0 {
+            let job = self.remove(key);
+            out.ids.push(freed(job));
+        } else {
+            self.keep(now, key, outcome, detail, keep_ms, out);
+        }
+    }
+
+    /// Keeps the record of a job that has just ended.
+    fn keep(&mut self, now: Now, key: u32, outcome: Outcome, detail: Option<Body>, keep_ms: u64, out: &mut Outbox) {
+        let sequence = self.jobs[key as usize].sequence;
+        let forget_at = self.records.add(now.at, keep_ms, key, sequence);
+        let job = &mut self.jobs[key as usize];
+        job.state = State::Finished(Box::new(Finished { outcome, detail, at: now.at, forget_at }));
+        self.kept += 1;
+        if job.policy.durable {
+            return;
+        }
+        out.ids.push(IdEvent::GivesWay { id: job.id.clone(), sequence });
+        if outcome == Outcome::Failed {
+            self.kept_failures.push_back((key, sequence));
+            if self.kept_failures.len() > MAX_KEPT_FAILURES {
+                let (key, sequence) = self.kept_failures.pop_front().expect("it is not empty");
+                if self.jobs.get(key as usize).is_some_and(|job| job.sequence == sequence && matches!(job.state, State::Finished(_))) {
+                    self.forget(key, out);
+                }
+            }
+        }
+    }
+
+    /// Its master has left while it runs: its id is free at once, its result will be discarded.
+    pub(super) fn orphan(&mut self, key: u32, out: &mut Outbox) {
+        self.masters.unlink(&mut self.jobs, key);
+        self.unindex(key);
+        let job = &mut self.jobs[key as usize];
+        job.orphaned = true;
+        let bytes = weight(&job.id, &job.body);
+        out.ids.push(IdEvent::Freed { id: job.id.clone(), sequence: job.sequence, bytes });
+    }
+
+    /// A job without its master goes.
+    pub(super) fn discard(&mut self, key: u32, out: &mut Outbox) {
+        self.census.dropped += 1;
+        self.masters.unlink(&mut self.jobs, key);
+        let job = self.remove(key);
+        if !job.orphaned {
+            out.ids.push(freed(job));
+        }
+    }
+
+    /// The record of a finished job goes.
+    pub(super) fn forget(&mut self, key: u32, out: &mut Outbox) {
+        self.kept -= 1;
+        let job = self.remove(key);
+        out.ids.push(freed(job));
+    }
+
+    /// The record of a finished job gives way to a new job of its id, which has the id already.
+    pub(super) fn give_way(&mut self, id: &JobId, out: &mut Outbox) {
+        if let Some(key) = self.find(id)
+            && matches!(self.jobs[key as usize].state, State::Finished(_))
+        {
+            self.forget(key, out);
+        }
+    }
+
+    /// How a finished job ended.
+    #[cfg(test)]
+    pub(crate) fn record_of(&self, id: &JobId) -> Option<(Outcome, Option<Body>)> {
+        match &self.jobs[self.find(id)? as usize].state {
+            State::Finished(finished) => Some((finished.outcome, finished.detail.clone())),
+            State::Scheduled(_) | State::Queued | State::Running(_) => None,
+        }
+    }
+
+    fn remove(&mut self, key: u32) -> Job {
+        if !self.jobs[key as usize].orphaned {
+            self.unindex(key);
+        }
+        self.jobs.remove(key as usize)
+    }
+
+    fn unindex(&mut self, key: u32) {
+        let hash = self.jobs[key as usize].id.hash_value();
+        let entry = self.by_id.find_entry(hash, |other| *other == key).expect("every job with an id is indexed");
+        entry.remove();
+    }
+}
+
+fn freed(job: Job) -> IdEvent {
+    let bytes = weight(&job.id, &job.body);
+    IdEvent::Freed { id: job.id, sequence: job.sequence, bytes }
+}

@@ -1,0 +1,325 @@
+//! The queue of one type: the picture of states in `spec/jobs.md`, one small function per arrow.
+//!
+//! A turn is: any number of verbs, then [`Queue::settle`], which hands out jobs, then whatever is in the [`Outbox`].
+//! It never waits, reads no clock and speaks to nobody.
+//!
+//! | file | the arrows |
+//! |---|---|
+//! | `mod` | submit, assign, what time does |
+//! | `answers` | a worker's word on an attempt: complete, fail, touch, release |
+//! | `deeds` | cancel, retry, delete, a peer that left |
+//! | `endings` | into a terminal state, and out of the books |
+
+mod answers;
+mod deeds;
+mod endings;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use super::census::Census;
+use super::command::{Assignment, Command, Introduction, Notice, Outbox, Receipt, Submission};
+use super::deadlines::{Deadlines, Due, Moment, Now};
+use super::job::{AttemptEnd, Job, JobId, Links, OnMasterGone, Outcome, Peer, QueueNo, State, TypeName};
+use super::masters::Masters;
+use super::waiting::{Slot, Waiting};
+use super::workers::Workers;
+
+/// At most this many failed transient jobs stay readable per queue (`spec/jobs.md`, `keep_failed_ms`).
+const MAX_KEPT_FAILURES: usize = 10_000;
+
+/// One attempt in progress.
+#[derive(Debug)]
+struct Run {
+    job: u32,
+    worker: Peer,
+    worker_name: Arc<str>,
+    lease_ms: u64,
+    ends: Moment,
+    started: Moment,
+    progress: Option<f64>,
+}
+
+/// The queue of one type.
+#[derive(Debug)]
+pub struct Queue {
+    number: QueueNo,
+    kind: TypeName,
+    jobs: Slab<Job>,
+    by_id: HashTable<u32>,
+    waiting: Waiting,
+    runs: Slab<Run>,
+    workers: Workers,
+    masters: Masters,
+    scheduled: Deadlines,
+    leases: Deadlines,
+    expiries: Deadlines,
+    records: Deadlines,
+    /// Finished jobs whose record is kept.
+    kept: usize,
+    /// Waiting jobs that can expire.
+    mortal: usize,
+    kept_failures: VecDeque<(u32, u64)>,
+    census: Census,
+    paused: bool,
+}
+
+impl Queue {
+    /// An empty queue for jobs of this type.
+    pub fn new(number: QueueNo, kind: TypeName) -> Queue {
+        Queue {
+            number,
+            kind,
+            jobs: Slab::new(),
+            by_id: HashTable::new(),
+            waiting: Waiting::default(),
+            runs: Slab::new(),
+            workers: Workers::default(),
+            masters: Masters::default(),
+            scheduled: Deadlines::default(),
+            leases: Deadlines::default(),
+            expiries: Deadlines::default(),
+            records: Deadlines::default(),
+            kept: 0,
+            mortal: 0,
+            kept_failures: VecDeque::new(),
+            census: Census::default(),
+            paused: false,
+        }
+    }
+
+    /// Does what a peer asks. `who` knows the peer where it joins.
+    pub fn apply(&mut self, now: Now, peer: Peer, who: &Introduction, command: Command, out: &mut Outbox) {
+        match command {
+            Command::Submit(submission) => self.submit(now, peer, submission, out),
+            Command::Join { .. } => {
+                self.workers.join(peer, who);
+                self.workers.ready(peer, self.number);
+            }
+            Command::Leave { .. } => self.workers.leave(peer, self.number),
+            Command::Ready { .. } => self.workers.ready(peer, self.number),
+            Command::Answer { request, receipt, answer } => self.answer(now, peer, request, receipt, answer, out),
+            Command::Manage { request, id, deed } => self.manage(now, peer, request, &id, deed, out),
+            Command::Forget { id } => self.give_way(&id, out),
+        }
+    }
+
+    /// Hands out what can be handed out. To be called at the end of a turn.
+    pub fn settle(&mut self, now: Now, out: &mut Outbox) {
+        let jobs = &self.jobs;
+        self.waiting.sweep(self.census.queued as usize, |slot| is_queued(jobs, slot));
+        self.leases.sweep(self.runs.len(), |due| is_leased(jobs, &self.runs, due));
+        self.scheduled.sweep(self.census.scheduled as usize, |due| is_scheduled(jobs, due));
+        self.expiries.sweep(self.mortal, |due| is_mortal(jobs, due));
+        self.records.sweep(self.kept, |due| is_kept(jobs, due));
+        self.workers.sweep();
+        while !self.paused && self.census.queued > 0 && self.workers.is_anyone_idle() {
+            let Some(worker) = self.workers.take(self.number) else { break };
+            let jobs = &self.jobs;
+            let slot = self.waiting.pop(|slot| is_queued(jobs, slot)).expect("the census counts queued jobs");
+            self.assign(now, slot.key, worker, out);
+        }
+    }
+
+    /// Does what time does: to be called at or after [`Queue::next_alarm`].
+    pub fn tick(&mut self, now: Now, out: &mut Outbox) {
+        while let Some(due) = self.expiries.pop(now.at, |due| is_mortal(&self.jobs, due)) {
+            self.leave_waiting(due.key);
+            self.finish(now, due.key, Outcome::Expired, None, out);
+        }
+        while let Some(due) = self.scheduled.pop(now.at, |due| is_scheduled(&self.jobs, due)) {
+            self.census.scheduled -= 1;
+            self.enqueue(due.key);
+        }
+        while let Some(due) = self.leases.pop(now.at, |due| is_leased(&self.jobs, &self.runs, due)) {
+            let State::Running(run) = self.jobs[due.key as usize].state else { unreachable!("only running jobs are leased") };
+            self.give_back(now, run, AttemptEnd::LeaseOver, out);
+        }
+        while let Some(due) = self.records.pop(now.at, |due| is_kept(&self.jobs, due)) {
+            self.forget(due.key, out);
+        }
+    }
+
+    /// When [`Queue::tick`] has something to do.
+    pub fn next_alarm(&mut self) -> Option<Moment> {
+        let jobs = &self.jobs;
+        let alarms = [
+            self.leases.next(|due| is_leased(jobs, &self.runs, due)),
+            self.scheduled.next(|due| is_scheduled(jobs, due)),
+            self.expiries.next(|due| is_mortal(jobs, due)),
+            self.records.next(|due| is_kept(jobs, due)),
+        ];
+        alarms.into_iter().flatten().min()
+    }
+
+    /// Hands out nothing more until [`Queue::resume`].
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Hands out jobs again.
+    pub fn resume(&mut self) {
+        self.paused = false;
+    }
+
+    /// How many jobs there are and were.
+    pub fn census(&self) -> Census {
+        self.census
+    }
+
+    /// Its number.
+    pub fn number(&self) -> QueueNo {
+        self.number
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &TypeName {
+        &self.kind
+    }
+
+    /// How many peers work on this type.
+    pub fn joined(&self) -> usize {
+        self.workers.joined()
+    }
+
+    /// How many peers it remembers as workers.
+    #[cfg(test)]
+    pub(crate) fn workers_known(&self) -> usize {
+        self.workers.known()
+    }
+
+    /// The live jobs that go with a queue that dies, each with the master that waits for it, or [`Peer::NONE`].
+    pub fn obituary(&self) -> impl Iterator<Item = (Peer, &JobId)> {
+        let live = self.jobs.iter().map(|(_, job)| job).filter(|job| !matches!(job.state, State::Finished(_)) && !job.orphaned);
+        live.map(|job| (if job.notify { job.master } else { Peer::NONE }, &job.id))
+    }
+
+    fn submit(&mut self, now: Now, peer: Peer, submission: Submission, out: &mut Outbox) {
+        let Submission { request, id, priority, body, policy, delay_ms, notify, sequence, .. } = submission;
+        let drop_with_master = policy.on_master_gone == OnMasterGone::Drop;
+        let job = Job {
+            id,
+            sequence,
+            priority,
+            body,
+            master: if notify || drop_with_master { peer } else { Peer::NONE },
+            policy,
+            accepted: now.at,
+            born: now.at,
+            state: State::Queued,
+            attempt: 0,
+            deliveries: 0,
+            chain: Links::ALONE,
+            history: None,
+            orphaned: false,
+            notify,
+        };
+        let hash = job.id.hash_value();
+        let key = self.jobs.insert(job) as u32;
+        self.by_id.insert_unique(hash, key, |key| self.jobs[*key as usize].id.hash_value());
+        if drop_with_master {
+            self.masters.link(&mut self.jobs, key);
+        }
+        self.census.accepted += 1;
+        out.done(peer, request);
+        self.wait(now, key, delay_ms, out);
+    }
+
+    /// Into SCHEDULED or QUEUED, or out where its time to live is over.
+    fn wait(&mut self, now: Now, key: u32, delay_ms: u64, out: &mut Outbox) {
+        let job = &mut self.jobs[key as usize];
+        if let Some(expires) = job.expires() {
+            if expires <= now.at {
+                self.finish(now, key, Outcome::Expired, None, out);
+                return;
+            }
+            self.mortal += 1;
+            self.expiries.add_at(expires, key, job.sequence);
+        }
+        if delay_ms > 0 {
+            let at = self.scheduled.add(now.at, delay_ms, key, job.sequence);
+            job.state = State::Scheduled(at);
+            self.census.scheduled += 1;
+        } else {
+            self.enqueue(key);
+        }
+    }
+
+    /// Into QUEUED, at its old place if it has one.
+    fn enqueue(&mut self, key: u32) {
+        let job = &mut self.jobs[key as usize];
+        job.state = State::Queued;
+        self.waiting.put(job.priority, Slot { sequence: job.sequence, key });
+        self.census.queued += 1;
+    }
+
+    /// Out of SCHEDULED or QUEUED; the caller says where to.
+    fn leave_waiting(&mut self, key: u32) {
+        let job = &self.jobs[key as usize];
+        match job.state {
+            State::Scheduled(_) => self.census.scheduled -= 1,
+            State::Queued => self.census.queued -= 1,
+            State::Running(_) | State::Finished(_) => unreachable!("the job waits"),
+        }
+        self.mortal -= usize::from(job.policy.ttl_ms.is_some());
+    }
+
+    /// QUEUED → RUNNING.
+    fn assign(&mut self, now: Now, key: u32, peer: Peer, out: &mut Outbox) {
+        let worker = self.workers.of(peer).expect("a worker in line is known");
+        let job = &mut self.jobs[key as usize];
+        let lease_ms = job.policy.lease_ms.unwrap_or(worker.lease_ms);
+        let ends = self.leases.add(now.at, lease_ms, key, job.sequence);
+        let run = Run { job: key, worker: peer, worker_name: worker.name.clone(), lease_ms, ends, started: now.at, progress: None };
+        let run = self.runs.insert(run) as u32;
+        worker.runs.push(run);
+        job.attempt += 1;
+        job.deliveries += 1;
+        self.leave_waiting(key);
+        let job = &mut self.jobs[key as usize];
+        job.state = State::Running(run);
+        self.census.running += 1;
+        let assignment = Assignment {
+            receipt: Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries },
+            id: job.id.clone(),
+            kind: self.kind.clone(),
+            priority: job.priority,
+            body: job.body.clone(),
+            attempt: job.attempt,
+            max_attempts: job.policy.max_attempts,
+            lease_ms,
+        };
+        out.notices.push((peer, Notice::Assigned(assignment)));
+    }
+
+    fn find(&self, id: &JobId) -> Option<u32> {
+        self.by_id.find(id.hash_value(), |key| self.jobs[*key as usize].id == *id).copied()
+    }
+}
+
+fn job_of(jobs: &Slab<Job>, key: u32, sequence: u64) -> Option<&Job> {
+    jobs.get(key as usize).filter(|job| job.sequence == sequence)
+}
+
+fn is_queued(jobs: &Slab<Job>, slot: Slot) -> bool {
+    job_of(jobs, slot.key, slot.sequence).is_some_and(|job| matches!(job.state, State::Queued))
+}
+
+fn is_scheduled(jobs: &Slab<Job>, due: &Due) -> bool {
+    job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(job.state, State::Scheduled(at) if at == due.at))
+}
+
+fn is_leased(jobs: &Slab<Job>, runs: &Slab<Run>, due: &Due) -> bool {
+    job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(job.state, State::Running(run) if runs[run as usize].ends == due.at))
+}
+
+fn is_mortal(jobs: &Slab<Job>, due: &Due) -> bool {
+    job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(job.state, State::Queued | State::Scheduled(_)) && job.expires() == Some(due.at))
+}
+
+fn is_kept(jobs: &Slab<Job>, due: &Due) -> bool {
+    job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(&job.state, State::Finished(finished) if finished.forget_at == due.at))
+}

@@ -1,0 +1,122 @@
+//! What a store has to know of a durable job: written by the queue, kept by `store`, given back at start.
+//!
+//! Times are wall-clock milliseconds since 1970 here, since a monotonic clock means nothing to the next process.
+
+use std::sync::Arc;
+
+use super::job::{AttemptEnd, Body, JobId, Outcome, Policy, TypeName};
+
+/// One change of what is kept. Within a batch the last word on a job holds.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Record {
+    /// A job was accepted (or, for one that was taken out of the archive, is live again).
+    Put(Box<StoredJob>),
+    /// A job that was put before has moved on.
+    Change {
+        /// Which.
+        sequence: u64,
+        /// To where.
+        progress: Progress,
+    },
+    /// A job's record goes.
+    Remove {
+        /// Which.
+        sequence: u64,
+    },
+}
+
+impl Record {
+    /// The job it is about.
+    pub fn sequence(&self) -> u64 {
+        match self {
+            Record::Put(job) => job.sequence,
+            Record::Change { sequence, .. } | Record::Remove { sequence } => *sequence,
+        }
+    }
+}
+
+/// A durable job as the store keeps it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredJob {
+    /// Its place in the order of acceptance: unique, and larger than all before it.
+    pub sequence: u64,
+    /// Its id, unique among the stored jobs.
+    pub id: JobId,
+    /// Its type.
+    pub kind: TypeName,
+    /// Its priority.
+    pub priority: i64,
+    /// Its body.
+    pub body: Body,
+    /// Its policy.
+    pub policy: Arc<Policy>,
+    /// When it was accepted.
+    pub created_ms: u64,
+    /// What its time to live is counted from.
+    pub born_ms: u64,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far a durable job is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Progress {
+    /// Where it is.
+    pub state: StoredState,
+    /// Deliveries that count.
+    pub attempt: u32,
+    /// Deliveries ever.
+    pub deliveries: u32,
+    /// The attempts that ended without a result.
+    pub history: Vec<StoredAttempt>,
+}
+
+/// Where a durable job is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum StoredState {
+    /// Not offered before.
+    Scheduled {
+        /// Then.
+        at_ms: u64,
+    },
+    /// Waiting for a worker.
+    Queued,
+    /// In the hands of a worker.
+    Running {
+        /// Whose.
+        worker: Arc<str>,
+        /// Since when.
+        started_ms: u64,
+        /// The lease, for one whose holder outlives the server's connections (a long-poller, a processor); none where it
+        /// went with the connection.
+        lease_ms: Option<u64>,
+    },
+    /// In a terminal state.
+    Finished {
+        /// Which.
+        outcome: Outcome,
+        /// The result or the error.
+        detail: Option<Body>,
+        /// Since when.
+        at_ms: u64,
+        /// When its record goes.
+        forget_ms: u64,
+    },
+}
+
+/// An attempt that ended without a result.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredAttempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The name of the worker.
+    pub worker: Arc<str>,
+    /// When it began.
+    pub started_ms: u64,
+    /// When it ended.
+    pub ended_ms: u64,
+    /// Why.
+    pub end: AttemptEnd,
+    /// What the worker said, JSON.
+    pub error: Option<Body>,
+}

@@ -1,0 +1,325 @@
+//! Where every request goes: the supervisor's decisions. Types to queues, ids to jobs, the bounds of the whole server.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::command::{Batch, Command, IdEvent, Notice, Refusal, Submission};
+use super::ids::{Ids, Took};
+use super::job::{Peer, QueueNo, Request, TypeName};
+use super::limits::Limits;
+
+/// Routes batches to queues.
+#[derive(Debug)]
+pub struct Router {
+    limits: Arc<Limits>,
+    by_type: HashMap<TypeName, QueueNo>,
+    /// The bytes that each queue's jobs hold; none where the queue has died.
+    queues: Vec<Option<usize>>,
+    ids: Ids,
+    /// Which queues know a peer, sorted.
+    known: HashMap<Peer, Vec<QueueNo>>,
+    bytes: usize,
+    next_sequence: u64,
+    draining: bool,
+    /// Where each command of the batch at hand goes; here to be used again.
+    targets: Vec<QueueNo>,
+}
+
+/// What routing leads to. The caller empties it, in the order of the fields.
+#[derive(Default, Debug)]
+pub struct Routes {
+    /// Queues to open.
+    pub opened: Vec<(QueueNo, TypeName)>,
+    /// Peers that queues meet for the first time.
+    pub introductions: Vec<(QueueNo, Peer)>,
+    /// Work for queues.
+    pub batches: Vec<(QueueNo, Batch)>,
+    /// What the router answers itself.
+    pub notices: Vec<(Peer, Notice)>,
+}
+
+/// A command that goes to no queue.
+const NOWHERE: QueueNo = QueueNo::MAX;
+
+/// A command that was replaced by others.
+const ELSEWHERE: QueueNo = QueueNo::MAX - 1;
+
+impl Router {
+    /// A router without queues. The first job gets this sequence number.
+    pub fn new(limits: Arc<Limits>, next_sequence: u64) -> Router {
+        Router {
+            limits,
+            by_type: HashMap::new(),
+            queues: Vec::new(),
+            ids: Ids::default(),
+            known: HashMap::new(),
+            bytes: 0,
+            next_sequence,
+            draining: false,
+            targets: Vec::new(),
+        }
+    }
+
+    /// Refuses submits from now on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Decides where each command of a batch goes. Usually all go to one queue, and the batch goes there as it is.
+    pub fn route(&mut self, mut batch: Batch, routes: &mut Routes) {
+        let peer = batch.peer;
+        let mut targets = std::mem::take(&mut self.targets);
+        targets.clear();
+        for command in &mut batch.commands {
+            let target = self.target(peer, command, routes);
+            targets.push(target);
+        }
+        match targets.first().copied() {
+            Some(first) if first < ELSEWHERE && targets.iter().all(|target| *target == first) => {
+                self.introduce(peer, first, routes);
+                routes.batches.push((first, batch));
+            }
+            _ => {
+                for (command, target) in batch.commands.into_iter().zip(&targets) {
+                    match (*target, command) {
+                        (NOWHERE, _) => {}
+                        (ELSEWHERE, Command::Join { request, types }) => self.join(peer, request, types, routes),
+                        (ELSEWHERE, Command::Leave { types }) => self.leave(peer, types, routes),
+                        (queue, command) => self.send(peer, queue, command, routes),
+                    }
+                }
+            }
+        }
+        self.targets = targets;
+    }
+
+    /// The peer has left; gives the queues that know it.
+    pub fn peer_gone(&mut self, peer: Peer) -> Vec<QueueNo> {
+        self.known.remove(&peer).unwrap_or_default()
+    }
+
+    /// What queues say of ids.
+    pub fn id_event(&mut self, queue: QueueNo, event: IdEvent) {
+        match event {
+            IdEvent::Freed { id, sequence, bytes } => {
+                self.ids.free(&id, sequence);
+                if let Some(held) = &mut self.queues[queue as usize] {
+                    *held -= bytes;
+                    self.bytes -= bytes;
+                }
+            }
+            IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(&id, sequence, true),
+            IdEvent::Taken { id, sequence } => self.ids.set_gives_way(&id, sequence, false),
+        }
+    }
+
+    /// A queue has died with all its jobs; gives the peers that knew it. Its type gets a new queue when it is next named.
+    pub fn queue_died(&mut self, queue: QueueNo) -> Vec<Peer> {
+        self.by_type.retain(|_, other| *other != queue);
+        self.bytes -= self.queues[queue as usize].take().unwrap_or(0);
+        self.ids.free_queue(queue);
+        let mut peers = Vec::new();
+        for (peer, known) in &mut self.known {
+            if let Ok(place) = known.binary_search(&queue) {
+                known.remove(place);
+                peers.push(*peer);
+            }
+        }
+        peers
+    }
+
+    /// How many jobs have an id taken, and the bytes they hold.
+    pub fn load(&self) -> (usize, usize) {
+        (self.ids.len(), self.bytes)
+    }
+
+    fn target(&mut self, peer: Peer, command: &mut Command, routes: &mut Routes) -> QueueNo {
+        match command {
+            Command::Submit(submission) => match self.accept(peer, submission, routes) {
+                Ok(queue) => queue,
+                Err(refusal) => refuse(peer, submission.request, refusal, routes),
+            },
+            Command::Join { .. } | Command::Leave { .. } => ELSEWHERE,
+            Command::Ready { queue } if self.is_alive(*queue) => *queue,
+            Command::Ready { .. } => NOWHERE,
+            Command::Answer { receipt, .. } if self.is_alive(receipt.queue) => receipt.queue,
+            Command::Answer { request, .. } => refuse(peer, *request, Refusal::StaleReceipt, routes),
+            Command::Manage { request, id, .. } => match self.ids.queue_of(id) {
+                Some(queue) => queue,
+                None => refuse(peer, *request, Refusal::UnknownJob, routes),
+            },
+            Command::Forget { .. } => unreachable!("only the router forgets"),
+        }
+    }
+
+    fn accept(&mut self, peer: Peer, submission: &mut Submission, routes: &mut Routes) -> Result<QueueNo, Refusal> {
+        if self.draining {
+            return Err(Refusal::Draining);
+        }
+        let weight = submission.weight();
+        if self.ids.len() >= self.limits.max_jobs as usize || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes {
+            return Err(Refusal::QueueFull);
+        }
+        let queue = self.open(&submission.kind, routes)?;
+        match self.ids.take(&submission.id, queue, self.next_sequence) {
+            Took::Free => {}
+            Took::GaveWay(old) => self.send(peer, old, Command::Forget { id: submission.id.clone() }, routes),
+            Took::Exists => return Err(Refusal::IdExists),
+        }
+        submission.sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.bytes += weight;
+        *self.queues[queue as usize].as_mut().expect("an open queue lives") += weight;
+        Ok(queue)
+    }
+
+    /// The queue of a type, made when first named.
+    fn open(&mut self, kind: &TypeName, routes: &mut Routes) -> Result<QueueNo, Refusal> {
+        if let Some(queue) = self.by_type.get(kind) {
+            return Ok(*queue);
+        }
+        if self.by_type.len() >= self.limits.max_types {
+            return Err(Refusal::QueueFull);
+        }
+        let queue = self.queues.len() as QueueNo;
+        self.queues.push(Some(0));
+        self.by_type.insert(kind.clone(), queue);
+        routes.opened.push((queue, kind.clone()));
+        Ok(queue)
+    }
+
+    fn join(&mut self, peer: Peer, request: Request, types: Vec<TypeName>, routes: &mut Routes) {
+        let mut joined = Vec::with_capacity(types.len());
+        for kind in &types {
+            match self.open(kind, routes) {
+                Ok(queue) => joined.push(queue),
+                Err(refusal) => {
+                    refuse(peer, request, refusal, routes);
+                    return;
+                }
+            }
+        }
+        for queue in joined {
+            self.send(peer, queue, Command::Join { request, types: Vec::new() }, routes);
+        }
+        routes.notices.push((peer, Notice::Done { request, lease_ms: 0 }));
+    }
+
+    fn leave(&mut self, peer: Peer, types: Vec<TypeName>, routes: &mut Routes) {
+        for kind in types {
+            if let Some(queue) = self.by_type.get(&kind).copied() {
+                self.send(peer, queue, Command::Leave { types: Vec::new() }, routes);
+            }
+        }
+    }
+
+    /// Adds a command to the last batch for this queue and peer, or begins one.
+    fn send(&mut self, peer: Peer, queue: QueueNo, command: Command, routes: &mut Routes) {
+        self.introduce(peer, queue, routes);
+        match routes.batches.last_mut() {
+            Some((last, batch)) if *last == queue && batch.peer == peer => batch.commands.push(command),
+            _ => routes.batches.push((queue, Batch { peer, commands: vec![command] })),
+        }
+    }
+
+    fn introduce(&mut self, peer: Peer, queue: QueueNo, routes: &mut Routes) {
+        let known = self.known.entry(peer).or_default();
+        if let Err(place) = known.binary_search(&queue) {
+            known.insert(place, queue);
+            routes.introductions.push((queue, peer));
+        }
+    }
+
+    fn is_alive(&self, queue: QueueNo) -> bool {
+        self.queues.get(queue as usize).is_some_and(Option::is_some)
+    }
+}
+
+fn refuse(peer: Peer, request: Request, refusal: Refusal, routes: &mut Routes) -> QueueNo {
+    routes.notices.push((peer, Notice::Refused { request, refusal }));
+    NOWHERE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::job::OnMasterGone;
+    use crate::core::{Answer, Body, JobId, Policy, Receipt};
+
+    const PEER: Peer = Peer(1);
+
+    fn submit(request: Request, id: &str, kind: &str) -> Command {
+        Command::Submit(Submission {
+            request,
+            id: JobId::from_text(id).unwrap(),
+            kind: TypeName::from_text(kind).unwrap(),
+            priority: 0,
+            body: Body::from(&b"null"[..]),
+            policy: Arc::new(Policy::transient(OnMasterGone::Drop)),
+            delay_ms: 0,
+            notify: true,
+            sequence: 0,
+        })
+    }
+
+    fn route(router: &mut Router, commands: Vec<Command>) -> Routes {
+        let mut routes = Routes::default();
+        router.route(Batch { peer: PEER, commands }, &mut routes);
+        routes
+    }
+
+    fn router(limits: Limits) -> Router {
+        Router::new(Arc::new(limits), 1)
+    }
+
+    #[test]
+    fn a_batch_for_one_queue_goes_there_as_it_is() {
+        let mut router = router(Limits::default());
+        let routes = route(&mut router, vec![submit(0, "a", "t"), submit(1, "b", "t")]);
+        assert_eq!(routes.opened.len(), 1);
+        assert_eq!(routes.introductions, [(0, PEER)]);
+        assert_eq!(routes.batches.len(), 1);
+        assert_eq!(routes.batches[0].1.commands.len(), 2);
+        assert!(route(&mut router, vec![submit(2, "c", "t")]).introductions.is_empty());
+    }
+
+    #[test]
+    fn a_batch_for_several_queues_is_split_in_order() {
+        let mut router = router(Limits::default());
+        let routes = route(&mut router, vec![submit(0, "a", "t"), submit(1, "b", "u"), submit(2, "a", "u"), submit(3, "c", "u")]);
+        let targets: Vec<(QueueNo, usize)> = routes.batches.iter().map(|(queue, batch)| (*queue, batch.commands.len())).collect();
+        assert_eq!(targets, [(0, 1), (1, 2)]);
+        assert_eq!(routes.notices, [(PEER, Notice::Refused { request: 2, refusal: Refusal::IdExists })]);
+    }
+
+    #[test]
+    fn the_bounds_of_the_server_refuse_and_recover() {
+        let mut router = router(Limits { max_jobs: 1, max_types: 1, ..Limits::default() });
+        route(&mut router, vec![submit(0, "a", "t")]);
+        let full = |request| (PEER, Notice::Refused { request, refusal: Refusal::QueueFull });
+        assert_eq!(route(&mut router, vec![submit(1, "b", "t")]).notices, [full(1)]);
+        let join = Command::Join { request: 2, types: vec![TypeName::from_text("u").unwrap()] };
+        assert_eq!(route(&mut router, vec![join]).notices, [full(2)]);
+        let bytes = router.load().1;
+        router.id_event(0, IdEvent::Freed { id: JobId::from_text("a").unwrap(), sequence: 1, bytes });
+        assert_eq!(router.load(), (0, 0));
+        assert_eq!(route(&mut router, vec![submit(3, "b", "t")]).batches.len(), 1);
+        router.drain();
+        let draining = (PEER, Notice::Refused { request: 4, refusal: Refusal::Draining });
+        assert_eq!(route(&mut router, vec![submit(4, "c", "t")]).notices, [draining]);
+    }
+
+    #[test]
+    fn a_dead_queue_frees_its_ids_and_its_receipts_are_stale() {
+        let mut router = router(Limits::default());
+        route(&mut router, vec![submit(0, "a", "t")]);
+        assert_eq!(router.queue_died(0), [PEER]);
+        assert_eq!(router.load(), (0, 0));
+        let receipt = Receipt { queue: 0, key: 0, sequence: 1, delivery: 1 };
+        let answer = Command::Answer { request: 1, receipt, answer: Answer::Release { delay_ms: 0 } };
+        assert_eq!(route(&mut router, vec![answer]).notices, [(PEER, Notice::Refused { request: 1, refusal: Refusal::StaleReceipt })]);
+        let again = route(&mut router, vec![submit(2, "a", "t")]);
+        assert_eq!(again.opened, [(1, TypeName::from_text("t").unwrap())]);
+        assert_eq!(again.introductions, [(1, PEER)]);
+    }
+}

@@ -1,0 +1,113 @@
+//! The order of ready jobs: larger priority first, then older acceptance first.
+//!
+//! One first-in-first-out lane per priority, each sorted by sequence number: new jobs go to its end, a job that comes back
+//! goes to its old place. A job that is cancelled or expires leaves its slot behind; `holds` tells those that still count.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// A ready job's slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Its key.
+    pub key: u32,
+}
+
+/// Empty lanes are kept while there are this few lanes: most queues use one priority, over and over.
+const FEW_LANES: usize = 4;
+
+/// Below this many slots a sweep isn't worth its walk.
+const SWEEP_ABOVE: usize = 64;
+
+/// The ready jobs of a queue.
+#[derive(Default, Debug)]
+pub struct Waiting {
+    lanes: BTreeMap<i64, VecDeque<Slot>>,
+    slots: usize,
+}
+
+impl Waiting {
+    /// Puts a job to its place.
+    pub fn put(&mut self, priority: i64, slot: Slot) {
+        let lane = self.lanes.entry(priority).or_default();
+        self.slots += 1;
+        if lane.back().is_none_or(|last| last.sequence < slot.sequence) {
+            lane.push_back(slot);
+        } else {
+            let place = lane.partition_point(|other| other.sequence < slot.sequence);
+            lane.insert(place, slot);
+        }
+    }
+
+    /// Takes the first job that still counts.
+    pub fn pop(&mut self, holds: impl Fn(Slot) -> bool) -> Option<Slot> {
+        loop {
+            let few = self.lanes.len() <= FEW_LANES;
+            let (&priority, lane) = self.lanes.iter_mut().rev().find(|(_, lane)| !few || !lane.is_empty())?;
+            while let Some(slot) = lane.pop_front() {
+                self.slots -= 1;
+                if holds(slot) {
+                    return Some(slot);
+                }
+            }
+            if few {
+                // The lane turned out to hold nothing: look into the next one.
+                if self.slots == 0 {
+                    return None;
+                }
+            } else {
+                self.lanes.remove(&priority);
+            }
+        }
+    }
+
+    /// The jobs in order, also slots that no longer count.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.lanes.values().rev().flatten().copied()
+    }
+
+    /// Drops slots that no longer count once they are the majority; `held` slots count.
+    pub fn sweep(&mut self, held: usize, holds: impl Fn(Slot) -> bool) {
+        if self.slots <= SWEEP_ABOVE + 2 * held {
+            return;
+        }
+        for lane in self.lanes.values_mut() {
+            lane.retain(|slot| holds(*slot));
+            lane.shrink_to(2 * lane.len());
+        }
+        self.lanes.retain(|_, lane| !lane.is_empty());
+        self.slots = self.lanes.values().map(VecDeque::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn larger_priority_then_older_first(
+            jobs in prop::collection::vec((prop::sample::select(vec![i64::MIN, -5, 0, 0, 0, 7, 8, 9, i64::MAX]), any::<bool>()), 0..200),
+            returns in prop::collection::vec(0usize..200, 0..50),
+        ) {
+            let mut waiting = Waiting::default();
+            let holds = |slot: Slot| jobs[slot.key as usize].1;
+            for (number, (priority, _)) in jobs.iter().enumerate() {
+                waiting.put(*priority, Slot { sequence: number as u64, key: number as u32 });
+            }
+            // Some are taken and come back.
+            let taken: Vec<Slot> = returns.iter().filter_map(|_| waiting.pop(holds)).collect();
+            for slot in taken.iter().rev() {
+                waiting.put(jobs[slot.key as usize].0, *slot);
+            }
+            waiting.sweep(jobs.iter().filter(|(_, counts)| *counts).count(), holds);
+            let mut expected: Vec<usize> = (0..jobs.len()).filter(|number| jobs[*number].1).collect();
+            expected.sort_by_key(|number| (std::cmp::Reverse(jobs[*number].0), *number));
+            let got: Vec<usize> = std::iter::from_fn(|| waiting.pop(holds)).map(|slot| slot.key as usize).collect();
+            prop_assert_eq!(got, expected);
+            prop_assert_eq!(waiting.slots, 0);
+        }
+    }
+}

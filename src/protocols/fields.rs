@@ -1,0 +1,153 @@
+//! The members that dialects have in common: ids, types, priorities, and the policy of a job.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::json;
+use crate::core::job::{BadName, OnMasterGone};
+use crate::core::{JobId, Policy, TypeName};
+
+/// The id in a raw value: a string or an integer.
+pub(super) fn id(raw: &str) -> Result<JobId, BadName> {
+    if json::is_integer_token(raw) {
+        return JobId::from_integer(raw);
+    }
+    JobId::from_text(&json::string(raw).ok_or(BadName::Kind)?)
+}
+
+/// The type in a raw value: a string.
+pub(super) fn type_name(raw: &str) -> Result<TypeName, BadName> {
+    TypeName::from_text(&json::string(raw).ok_or(BadName::Kind)?)
+}
+
+/// The type in a raw value, taken from `cache` where that is the one: most requests of a connection name the same.
+pub(super) fn cached_type(raw: &str, cache: &mut Option<TypeName>) -> Result<TypeName, BadName> {
+    if let Some(known) = cache
+        && known.token() == raw
+    {
+        return Ok(known.clone());
+    }
+    let name = type_name(raw)?;
+    *cache = Some(name.clone());
+    Ok(name)
+}
+
+/// The types in a raw array of at most `most`: more than that no server could have.
+pub(super) fn type_names(raw: Option<&str>, most: usize) -> Option<HashSet<TypeName>> {
+    let names: Option<HashSet<TypeName>> = json::elements(raw?)?.take(most + 1).map(|raw| type_name(raw).ok()).collect();
+    names.filter(|names| names.len() <= most)
+}
+
+/// What an absent member and `null` have in common.
+pub(super) fn given(raw: Option<&str>) -> Option<&str> {
+    raw.filter(|raw| *raw != "null")
+}
+
+/// A priority: an integer within i64, 0 where there is none.
+pub(super) fn priority(raw: Option<&str>) -> Result<i64, &'static str> {
+    given(raw).map_or(Ok(0), |raw| json::integer(raw).ok_or("priority"))
+}
+
+/// The members of a submit that change its policy.
+#[derive(Default, Clone, Copy)]
+pub(super) struct RawPolicy<'a> {
+    pub(super) durable: Option<&'a str>,
+    pub(super) delay_ms: Option<&'a str>,
+    pub(super) lease_ms: Option<&'a str>,
+    pub(super) max_attempts: Option<&'a str>,
+    pub(super) backoff_ms: Option<&'a str>,
+    pub(super) ttl_ms: Option<&'a str>,
+    pub(super) keep_ms: Option<&'a str>,
+    pub(super) on_master_gone: Option<&'a str>,
+}
+
+impl RawPolicy<'_> {
+    /// The policy and the delay in milliseconds that a submit asks for. An unusual policy is taken from `last` where that
+    /// is the one: most requests of a connection ask for the same.
+    ///
+    /// # Errors
+    /// The name of the first member that is of a wrong kind.
+    pub(super) fn read(self, defaults: &Defaults, last: &mut Option<Arc<Policy>>) -> Result<(Arc<Policy>, u64), &'static str> {
+        let delay_ms = number(self.delay_ms, 0, "delay_ms")?.unwrap_or(0);
+        let durable = match given(self.durable) {
+            Some(raw) => json::boolean(raw).ok_or("durable")?,
+            None => defaults.usual.durable,
+        };
+        let lease_ms = number(self.lease_ms, 1, "lease_ms")?;
+        let max_attempts = number(self.max_attempts, 1, "max_attempts")?;
+        let backoff_ms = number(self.backoff_ms, 0, "backoff_ms")?;
+        let ttl_ms = number(self.ttl_ms, 1, "ttl_ms")?;
+        let keep_ms = number(self.keep_ms, 0, "keep_ms")?;
+        let on_master_gone = given(self.on_master_gone).map(on_master_gone).transpose()?;
+        let usual = if durable { &defaults.durable } else { &defaults.transient };
+        let numbers = [lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms];
+        if on_master_gone.is_none() && numbers.iter().all(Option::is_none) {
+            return Ok((usual.clone(), delay_ms));
+        }
+        let policy = Policy {
+            lease_ms,
+            max_attempts: max_attempts.map_or(usual.max_attempts, |most| most.min(u64::from(u32::MAX)) as u32),
+            backoff_ms: backoff_ms.unwrap_or(usual.backoff_ms),
+            ttl_ms,
+            keep_ms: keep_ms.unwrap_or(usual.keep_ms),
+            // Only transient jobs go with their master, whatever was asked.
+            on_master_gone: on_master_gone.filter(|_| !durable).unwrap_or(usual.on_master_gone),
+            ..Policy::clone(usual)
+        };
+        match last {
+            Some(last) if **last == policy => Ok((last.clone(), delay_ms)),
+            last => Ok((last.insert(Arc::new(policy)).clone(), delay_ms)),
+        }
+    }
+}
+
+fn on_master_gone(raw: &str) -> Result<OnMasterGone, &'static str> {
+    match json::string(raw).as_deref() {
+        Some("drop") => Ok(OnMasterGone::Drop),
+        Some("keep") => Ok(OnMasterGone::Keep),
+        _ => Err("on_master_gone"),
+    }
+}
+
+/// The policies that a dialect's jobs have unless they say otherwise.
+#[derive(Debug)]
+pub(super) struct Defaults {
+    usual: Arc<Policy>,
+    transient: Arc<Policy>,
+    durable: Arc<Policy>,
+}
+
+impl Defaults {
+    /// A dialect whose jobs are transient unless they say otherwise.
+    pub(super) fn transient(transient: Policy) -> Defaults {
+        let transient = Arc::new(transient);
+        Defaults { usual: transient.clone(), transient, durable: Arc::new(Policy::durable()) }
+    }
+
+    /// A dialect whose jobs are durable unless they say otherwise.
+    pub(super) fn durable(transient: Policy) -> Defaults {
+        let durable = Arc::new(Policy::durable());
+        Defaults { usual: durable.clone(), transient: Arc::new(transient), durable }
+    }
+}
+
+/// An integer of at least `least`; too large ones count as the largest.
+pub(super) fn number(raw: Option<&str>, least: u64, name: &'static str) -> Result<Option<u64>, &'static str> {
+    let Some(raw) = given(raw) else { return Ok(None) };
+    if !json::is_integer_token(raw) || raw.starts_with('-') {
+        return Err(name);
+    }
+    let number = raw.parse().unwrap_or(u64::MAX);
+    if number < least { Err(name) } else { Ok(Some(number)) }
+}
+
+/// How many milliseconds after `wall_ms` an RFC 3339 time is, rounded up; 0 where it has passed.
+pub(super) fn delay_until(raw: Option<&str>, wall_ms: impl FnOnce() -> u64) -> Result<u64, &'static str> {
+    let Some(raw) = given(raw) else { return Ok(0) };
+    let text = json::string(raw).ok_or("run_at")?;
+    let at: Timestamp = text.parse().map_err(|_| "run_at")?;
+    let at_ms = at.as_nanosecond().div_euclid(1_000_000) + i128::from(at.as_nanosecond().rem_euclid(1_000_000) > 0);
+    Ok(u64::try_from(at_ms).unwrap_or(0).saturating_sub(wall_ms()))
+}

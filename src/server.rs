@@ -1,0 +1,267 @@
+//! The server as a whole: bind everything, start the actors, wait for a signal, drain.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix::{Actor, Addr, Arbiter, Recipient};
+use log::{info, warn};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::actors::Close;
+use crate::actors::clock::Clock;
+use crate::actors::listener::{Doorman, Endpoint, Listener};
+use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
+use crate::config::Settings;
+use crate::core::JobId;
+use crate::protocols::{Session, deputy, gloom, native};
+
+/// Why a server can't start: one line that says what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be had.
+    #[error("can't listen on {address} ({what}): {why}")]
+    Bind {
+        /// What was to listen there: a setting's name.
+        what: &'static str,
+        /// Where.
+        address: String,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// A file can't be written.
+    #[error("can't write {path} (ports-file): {why}")]
+    PortsFile {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: io::Error,
+    },
+    /// The system refuses something else.
+    #[error("can't start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// After the drain, connections have this long to write what they still have.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// How often deputy's verbose mode writes its metrics.
+const VERBOSE_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs a server until a signal stops it.
+///
+/// # Errors
+/// [`StartError`]: nothing was created or deleted then.
+pub fn run(settings: &Settings) -> Result<(), StartError> {
+    actix::System::new().block_on(serve(settings))
+}
+
+async fn serve(settings: &Settings) -> Result<(), StartError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let bound = Bound::all(settings)?;
+    if let Some(path) = &settings.ports_file {
+        bound.write_ports(path).map_err(|why| StartError::PortsFile { path: path.clone(), why })?;
+    }
+    bound.announce();
+
+    let limits = Arc::new(settings.limits.clone());
+    let supervisor = Supervisor::new(Clock::start(), limits.clone()).start();
+    // One thread for everything is best on few cores (`benches/server`); more are for connections only.
+    let threads: Vec<Arbiter> = (1..settings.threads).map(|_| Arbiter::new()).collect();
+    let doorman = Doorman::new(limits, threads.iter().map(Arbiter::handle).collect());
+    let metrics = deputy::Metrics::new(wall_ms());
+    if settings.deputy_verbose {
+        actix::spawn(write_metrics(metrics.clone()));
+    }
+    let socket = bound.deputy_socket.as_ref().map(|(_, path)| path.clone());
+    let token = settings.token.as_ref().map(|token| Arc::from(token.expose()));
+    let listeners: Vec<Recipient<Close>> = [
+        bound.gloom_masters.map(|on| listen::<gloom::Master>(on, &doorman, gloom::Shared::default(), &supervisor)),
+        bound.gloom_workers.map(|on| listen::<gloom::Worker>(on, &doorman, (), &supervisor)),
+        bound.deputy.map(|on| listen::<deputy::Session>(on, &doorman, metrics.clone(), &supervisor)),
+        bound.deputy_socket.map(|(on, _)| listen::<deputy::Session>(on, &doorman, metrics, &supervisor)),
+        bound.tcp.map(|on| listen::<native::Session>(on, &doorman, native::Shared::new(token, Arc::new(World)), &supervisor)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM"),
+        _ = interrupt.recv() => info!("SIGINT"),
+    }
+    for listener in listeners {
+        listener.do_send(Close);
+    }
+    tokio::select! {
+        () = drain(&supervisor, settings.drain) => {}
+        _ = terminate.recv() => warn!("a second signal: stopping now"),
+        _ = interrupt.recv() => warn!("a second signal: stopping now"),
+    }
+    if let Some(path) = socket {
+        // It is ours; a failure leaves a stale one, which the next start replaces.
+        let _ = std::fs::remove_file(path);
+    }
+    info!("stopped");
+    Ok(())
+}
+
+fn listen<S: Session>(
+    on: Endpoint,
+    doorman: &Doorman,
+    shared: S::Shared,
+    supervisor: &Addr<Supervisor>,
+) -> Recipient<Close> {
+    Listener::<S>::new(on, doorman.clone(), shared, supervisor.clone()).start().recipient()
+}
+
+/// Lets running jobs answer, then lets connections write what they have.
+async fn drain(supervisor: &Addr<Supervisor>, patience: Duration) {
+    let (idle, is_idle) = oneshot::channel();
+    supervisor.do_send(Drain { idle });
+    if timeout(patience, is_idle).await.is_err() {
+        warn!("jobs still run after the drain time (--drain): they end with their connections");
+    }
+    let (alone, is_alone) = oneshot::channel();
+    supervisor.do_send(CloseAll { alone });
+    if timeout(LAST_WRITES, is_alone).await.is_err() {
+        warn!("some connections did not take what was written to them");
+    }
+}
+
+async fn write_metrics(metrics: Arc<deputy::Metrics>) {
+    let mut every = tokio::time::interval(VERBOSE_EVERY);
+    every.tick().await;
+    loop {
+        every.tick().await;
+        eprintln!("{}", metrics.to_json());
+    }
+}
+
+/// What the sessions of the native protocol need of the world.
+struct World;
+
+impl native::World for World {
+    fn new_id(&self) -> JobId {
+        JobId::from_text(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id")
+    }
+
+    fn wall_ms(&self) -> u64 {
+        wall_ms()
+    }
+}
+
+fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Everything that is bound; nothing is accepted yet.
+struct Bound {
+    tcp: Option<Endpoint>,
+    gloom_masters: Option<Endpoint>,
+    gloom_workers: Option<Endpoint>,
+    deputy: Option<Endpoint>,
+    deputy_socket: Option<(Endpoint, PathBuf)>,
+    /// What listens where, in the order of the announcement.
+    addresses: Vec<(&'static str, String)>,
+}
+
+impl Bound {
+    fn all(settings: &Settings) -> Result<Bound, StartError> {
+        let mut addresses = Vec::new();
+        let mut tcp = |what: &'static str, address: Option<SocketAddr>| {
+            address.map(|address| bind_tcp(what, address, &mut addresses)).transpose()
+        };
+        let gloom_masters = tcp("gloom-masters", settings.gloom_masters.addr())?;
+        let gloom_workers = tcp("gloom-workers", settings.gloom_workers.addr())?;
+        let deputy = tcp("deputy", settings.deputy.addr())?;
+        let tcp = tcp("tcp", settings.tcp.addr())?;
+        let deputy_socket = settings.deputy_socket.as_deref().map(|path| bind_unix(path, &mut addresses)).transpose()?;
+        Ok(Bound { tcp, gloom_masters, gloom_workers, deputy, deputy_socket, addresses })
+    }
+
+    fn announce(&self) {
+        let mut lines = String::new();
+        for (what, address) in &self.addresses {
+            lines.push_str(&format!("{what:<14} {address}\n"));
+        }
+        // Nobody may read them.
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// Under a name of its own first, so that whoever waits for the file finds it whole.
+    fn write_ports(&self, path: &Path) -> io::Result<()> {
+        let ports: serde_json::Map<String, serde_json::Value> =
+            self.addresses.iter().map(|(what, address)| (what.replace('-', "_"), address.as_str().into())).collect();
+        let unfinished = path.with_extension("unfinished");
+        std::fs::write(&unfinished, serde_json::Value::Object(ports).to_string())?;
+        std::fs::rename(&unfinished, path)
+    }
+}
+
+fn bind_tcp(
+    what: &'static str,
+    address: SocketAddr,
+    addresses: &mut Vec<(&'static str, String)>,
+) -> Result<Endpoint, StartError> {
+    let why = |error: io::Error| StartError::Bind { what, address: address.to_string(), why: explain(&error, what) };
+    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() };
+    let socket = socket.map_err(why)?;
+    socket.set_reuseaddr(true).map_err(why)?;
+    socket.bind(address).map_err(why)?;
+    let listener: TcpListener = socket.listen(BACKLOG).map_err(why)?;
+    addresses.push((what, listener.local_addr().map_err(why)?.to_string()));
+    Ok(Endpoint::Tcp(listener))
+}
+
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 4_096;
+
+fn explain(error: &io::Error, what: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("the address is in use: stop the program that has it, or choose another with --{what} IP:PORT")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("not permitted: choose a port above 1023 with --{what} IP:PORT")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address: choose another with --{what} IP:PORT")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// A stale socket that nobody listens on is replaced; anything else at the path is left alone (`spec/deputy.md`).
+fn bind_unix(path: &Path, addresses: &mut Vec<(&'static str, String)>) -> Result<(Endpoint, PathBuf), StartError> {
+    let what = "deputy-socket";
+    let shown = path.display().to_string();
+    let failed = |why: &dyn Display| StartError::Bind { what, address: shown.clone(), why: why.to_string() };
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(failed(&"there is something that is not a socket: it is left alone; choose another path"));
+        }
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => return Err(failed(&"another server listens there: stop it, or choose another path")),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).map_err(|error| failed(&error))?;
+            }
+            Err(error) => return Err(failed(&error)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(&error)),
+    }
+    let listener = UnixListener::bind(path).map_err(|error| failed(&error))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(|error| failed(&error))?;
+    addresses.push((what, shown.clone()));
+    Ok((Endpoint::Unix(listener), path.to_owned()))
+}

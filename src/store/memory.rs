@@ -1,0 +1,117 @@
+//! The engine that keeps nothing: jobs live as long as it does. It is `--store memory:`, and the naive model that the contract
+//! suite compares every other engine with.
+
+use std::collections::BTreeMap;
+
+use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
+use crate::core::job::Body;
+use crate::core::record::{Progress, Record, StoredJob, StoredState};
+
+/// Jobs in a map.
+#[derive(Default, Debug)]
+pub struct Memory {
+    jobs: BTreeMap<u64, StoredJob>,
+    last_sequence: u64,
+}
+
+impl Memory {
+    fn missing(sequence: u64) -> StoreError {
+        StoreError::Damaged { place: "memory".into(), what: format!("job {sequence} is missing") }
+    }
+
+    fn archived(job: &StoredJob) -> Option<Archived> {
+        let outcome = job.progress.outcome()?;
+        Some(Archived { id: job.id.clone(), sequence: job.sequence, kind: job.kind.clone(), outcome })
+    }
+}
+
+impl Store for Memory {
+    fn recover(&mut self, bodies_up_to: usize, each: &mut dyn FnMut(Recalled)) -> Result<Recovered, StoreError> {
+        let mut found = Recovered { next_sequence: self.last_sequence + 1, ..Recovered::default() };
+        for job in self.jobs.values() {
+            if let Some(archived) = Memory::archived(job) {
+                found.archived += 1;
+                each(Recalled::Archived(archived));
+                continue;
+            }
+            found.live += 1;
+            let body_bytes = job.body.len();
+            let mut job = Box::new(job.clone());
+            if body_bytes > bodies_up_to {
+                job.body = Body::default();
+            }
+            each(Recalled::Live { job, body_bytes });
+        }
+        Ok(found)
+    }
+
+    fn commit(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        for record in records {
+            match record {
+                Record::Put(job) => {
+                    self.last_sequence = self.last_sequence.max(job.sequence);
+                    self.jobs.insert(job.sequence, (**job).clone());
+                }
+                Record::Change { sequence, progress } => {
+                    let job = self.jobs.get_mut(sequence).ok_or_else(|| Memory::missing(*sequence))?;
+                    job.progress.clone_from(progress);
+                }
+                Record::Remove { sequence } => {
+                    self.jobs.remove(sequence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Body>, StoreError> {
+        let body = |sequence| self.jobs.get(sequence).map(|job| job.body.clone()).ok_or_else(|| Memory::missing(*sequence));
+        sequences.iter().map(body).collect()
+    }
+
+    fn find(&mut self, sequence: u64) -> Result<Option<StoredJob>, StoreError> {
+        Ok(self.jobs.get(&sequence).cloned())
+    }
+
+    fn page(&mut self, query: &Query) -> Result<Page, StoreError> {
+        let mut page = Page::default();
+        let mut bytes = 0_usize;
+        let mut last = None;
+        let finished = self.jobs.range(..query.before.unwrap_or(u64::MAX)).rev().map(|(_, job)| job);
+        // An outcome has its own index everywhere, so others are not looked at.
+        let asked = |job: &&StoredJob| {
+            job.progress.outcome().is_some_and(|outcome| query.outcome.is_none_or(|asked| asked == outcome))
+        };
+        for job in finished.filter(asked) {
+            if page.looked_at == query.look_at || page.jobs.len() == query.limit {
+                page.next = last;
+                break;
+            }
+            if query.matches(job) {
+                let size = job.body.len() + job.progress.detail().map_or(0, |detail| detail.len());
+                bytes = bytes.saturating_add(size);
+                if bytes > query.bytes && !page.jobs.is_empty() {
+                    page.next = last;
+                    break;
+                }
+                page.jobs.push(job.clone());
+            }
+            page.looked_at += 1;
+            last = Some(job.sequence);
+        }
+        Ok(page)
+    }
+
+    fn tidy(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError> {
+        let due = |job: &&StoredJob| matches!(job.progress, Progress { state: StoredState::Finished { forget_ms, .. }, .. } if forget_ms <= now_ms);
+        let gone: Vec<Archived> = self.jobs.values().filter(due).filter_map(Memory::archived).take(most).collect();
+        for archived in &gone {
+            self.jobs.remove(&archived.sequence);
+        }
+        Ok(gone)
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,204 @@
+//! Memory that outlives the process: the contract between the keeper (`actors::keeper`) and a store engine.
+//!
+//! The contract knows nothing of SQL or files: recover, commit a batch durably, read bodies back, look into the archive of
+//! finished jobs, tidy. One suite (`contract`) runs against every engine. An engine may block: the keeper has its own thread.
+//!
+//! A job is addressed by its sequence number, which appends, never by its id, which may be random: an index over random
+//! keys costs a tree more than all else together, and the supervisor knows every id anyway. So recovery and [`Store::tidy`]
+//! name ids and sequence numbers together ([`Archived`]).
+
+use crate::core::job::{Body, JobId, Outcome, TypeName};
+use crate::core::record::{Record, StoredJob};
+
+#[cfg(test)]
+mod contract;
+pub mod memory;
+pub mod sqlite;
+
+pub use memory::Memory;
+pub use sqlite::Sqlite;
+
+/// A place where durable jobs are kept. Used by one thread.
+pub trait Store: Send {
+    /// Everything that is kept, oldest acceptance first. To be called once, first.
+    ///
+    /// A live job whose body is longer than `bodies_up_to` bytes comes without it (see [`Recalled::Live`]): so that
+    /// millions of jobs can come back into less memory than they take on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] names what is damaged; nothing damaged is ever given as if it were good.
+    fn recover(&mut self, bodies_up_to: usize, each: &mut dyn FnMut(Recalled)) -> Result<Recovered, StoreError>;
+
+    /// Keeps all of these, durably and as a whole: when it returns, they are on disk.
+    ///
+    /// A batch without a [`Record::Put`] may use room that is held back for it, so on a full disk running work can still end
+    /// when it is committed apart from new work. Removing what isn't there is fine (it may just have been tidied).
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: none of them is kept and the store is as before; a later commit may succeed. Anything else: the
+    /// process must stop, nothing is certain.
+    fn commit(&mut self, records: &[Record]) -> Result<(), StoreError>;
+
+    /// The bodies of these jobs, in this order.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Failed`].
+    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Body>, StoreError>;
+
+    /// The job with this number, live or finished.
+    ///
+    /// # Errors
+    /// As [`Store::bodies`].
+    fn find(&mut self, sequence: u64) -> Result<Option<StoredJob>, StoreError>;
+
+    /// Finished jobs, newest first.
+    ///
+    /// # Errors
+    /// As [`Store::bodies`].
+    fn page(&mut self, query: &Query) -> Result<Page, StoreError>;
+
+    /// Removes finished jobs whose time is over at `now_ms` (milliseconds since 1970), at most `most` of them, and names
+    /// them; then does a bounded piece of the housekeeping that would be in the way of a commit. To be called every second
+    /// or so, best when there is nothing to commit, and again at once while it names `most`.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn tidy(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError>;
+
+    /// Bytes on disk.
+    fn bytes(&self) -> u64;
+}
+
+/// A job that recovery found.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Recalled {
+    /// It has not ended.
+    Live {
+        /// The job. Its body is empty, which no JSON is, where it was too long: [`Store::bodies`] has it.
+        job: Box<StoredJob>,
+        /// How long its body is.
+        body_bytes: usize,
+    },
+    /// It has.
+    Archived(Archived),
+}
+
+/// A finished job, as little of it as an index needs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Archived {
+    /// Its id.
+    pub id: JobId,
+    /// What [`Store::find`] finds it by.
+    pub sequence: u64,
+    /// Its type.
+    pub kind: TypeName,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What recovery found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Recovered {
+    /// The next sequence number: larger than any ever used.
+    pub next_sequence: u64,
+    /// Live jobs.
+    pub live: u64,
+    /// Finished jobs in the archive.
+    pub archived: u64,
+    /// A torn tail was cut off: the last commit before a power cut.
+    pub repaired: bool,
+    /// That commit had been acknowledged, as far as the store can tell: the disk lied, or somebody cut the file. To be logged as
+    /// an error.
+    pub lost: bool,
+}
+
+/// Which finished jobs to page through.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Query {
+    /// Only of this type.
+    pub kind: Option<TypeName>,
+    /// Only with this outcome.
+    pub outcome: Option<Outcome>,
+    /// Only where id, type, worker, error, result or body contains this text.
+    pub text: Option<String>,
+    /// Only older than this sequence number (the cursor).
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+    /// Look at most at so many records.
+    pub look_at: usize,
+    /// At most so many bytes of bodies and results, though always one job.
+    pub bytes: usize,
+}
+
+impl Query {
+    /// Whether `job` is asked for, wherever the page begins.
+    pub fn matches(&self, job: &StoredJob) -> bool {
+        self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
+            && self.outcome.is_none_or(|outcome| job.progress.outcome() == Some(outcome))
+            && self.text.as_ref().is_none_or(|text| contains(job, text))
+    }
+}
+
+fn contains(job: &StoredJob, text: &str) -> bool {
+    job.id.text().contains(text)
+        || job.kind.text().contains(text)
+        || job.progress.detail().is_some_and(|detail| has(detail, text))
+        || job.progress.history.iter().any(|attempt| {
+            attempt.worker.contains(text) || attempt.error.as_ref().is_some_and(|error| has(error, text))
+        })
+        || has(&job.body, text)
+}
+
+fn has(json: &[u8], text: &str) -> bool {
+    // JSON is UTF-8; what isn't can't contain a text.
+    std::str::from_utf8(json).is_ok_and(|json| json.contains(text))
+}
+
+/// A page of finished jobs.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Page {
+    /// The jobs.
+    pub jobs: Vec<StoredJob>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<u64>,
+    /// How many records were looked at.
+    pub looked_at: usize,
+}
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no room; the store is as before.
+    #[error("the disk is full ({0})")]
+    Full(String),
+    /// Another server has it open.
+    #[error("{0} is in use by another server: stop that one, or name another folder with --store file:DIR")]
+    InUse(String),
+    /// It was written by a newer version.
+    #[error("{folder} has format {found}, this version reads up to {known}: use a newer procession, or another folder with --store file:DIR")]
+    Newer {
+        /// The folder.
+        folder: String,
+        /// Its format.
+        found: i64,
+        /// What this version knows.
+        known: i64,
+    },
+    /// It isn't what was written.
+    #[error("{place} is damaged: {what}. Nothing was changed; restore the folder from a backup, or move it away to start empty")]
+    Damaged {
+        /// Which file and where in it.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// It can't be opened, read or written.
+    #[error("{place}: {what}")]
+    Failed {
+        /// Which file.
+        place: String,
+        /// What the system or the library said.
+        what: String,
+    },
+}
