@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix::{Actor, Addr, Arbiter, Recipient};
-use log::{info, warn};
+use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
+use log::{error, info, warn};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -17,11 +17,14 @@ use tokio::time::timeout;
 
 use crate::actors::Close;
 use crate::actors::clock::Clock;
+use crate::actors::keeper::{CloseStore, Keeper};
 use crate::actors::listener::{Doorman, Endpoint, Listener};
 use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
-use crate::config::Settings;
-use crate::core::JobId;
+use crate::config::{Settings, StoreUrl};
+use crate::core::{JobId, Limits, Queue, Recovery, Router};
 use crate::protocols::{Session, deputy, gloom, native};
+use crate::store::sqlite::Options;
+use crate::store::{Recalled, Sqlite, Store, StoreError};
 
 /// Why a server can't start: one line that says what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,9 @@ pub enum StartError {
         /// Why not.
         why: io::Error,
     },
+    /// The store can't be opened.
+    #[error("can't open the store: {0}")]
+    Store(#[from] StoreError),
     /// The system refuses something else.
     #[error("can't start: {0}")]
     System(#[from] io::Error),
@@ -67,13 +73,15 @@ async fn serve(settings: &Settings) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let bound = Bound::all(settings)?;
+    let clock = Clock::start();
+    let limits = Arc::new(settings.limits.clone());
+    let (router, queues, store) = recover(settings, clock, &limits)?;
     if let Some(path) = &settings.ports_file {
         bound.write_ports(path).map_err(|why| StartError::PortsFile { path: path.clone(), why })?;
     }
     bound.announce();
 
-    let limits = Arc::new(settings.limits.clone());
-    let supervisor = Supervisor::new(Clock::start(), limits.clone()).start();
+    let (supervisor, keeper) = start(clock, router, queues, store);
     // One thread for everything is best on few cores (`benches/server`); more are for connections only.
     let threads: Vec<Arbiter> = (1..settings.threads).map(|_| Arbiter::new()).collect();
     let doorman = Doorman::new(limits, threads.iter().map(Arbiter::handle).collect());
@@ -102,7 +110,7 @@ async fn serve(settings: &Settings) -> Result<(), StartError> {
         listener.do_send(Close);
     }
     tokio::select! {
-        () = drain(&supervisor, settings.drain) => {}
+        () = drain(&supervisor, keeper.as_ref(), settings.drain) => {}
         _ = terminate.recv() => warn!("a second signal: stopping now"),
         _ = interrupt.recv() => warn!("a second signal: stopping now"),
     }
@@ -123,8 +131,56 @@ fn listen<S: Session>(
     Listener::<S>::new(on, doorman.clone(), shared, supervisor.clone()).start().recipient()
 }
 
-/// Lets running jobs answer, then lets connections write what they have.
-async fn drain(supervisor: &Addr<Supervisor>, patience: Duration) {
+/// What the last process left, if it is kept at all.
+fn recover(
+    settings: &Settings,
+    clock: Clock,
+    limits: &Arc<Limits>,
+) -> Result<(Router, Vec<Queue>, Option<Box<dyn Store>>), StartError> {
+    let folder = match &settings.store {
+        StoreUrl::Memory => return Ok((Router::new(limits.clone()), Vec::new(), None)),
+        StoreUrl::File(folder) => folder,
+    };
+    let mut store: Box<dyn Store> = Box::new(Sqlite::open(folder, Options::default())?);
+    let mut recovery = Recovery::new(clock.now(), limits.clone());
+    let found = store.recover(BODIES_UP_TO, &mut |recalled| match recalled {
+        Recalled::Live { job, body_bytes } => recovery.live(*job, body_bytes),
+        Recalled::Archived(archived) => recovery.archived(&archived.id, archived.sequence),
+    })?;
+    if found.live + found.archived > 0 {
+        info!(live = found.live, finished = found.archived; "jobs recovered");
+    }
+    if found.lost {
+        error!("the last commit before the end of the last process is not whole, though it was acknowledged: the disk lied, or somebody cut the file");
+    }
+    let (router, queues, records) = recovery.finish(found.next_sequence);
+    store.commit(&records)?;
+    Ok((router, queues, Some(store)))
+}
+
+/// At start, longer bodies stay in the store until they are needed.
+const BODIES_UP_TO: usize = 256;
+
+/// The supervisor on this thread, and the keeper of the store on its own.
+fn start(
+    clock: Clock,
+    router: Router,
+    queues: Vec<Queue>,
+    store: Option<Box<dyn Store>>,
+) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
+    let mut keeper = None;
+    let supervisor = Supervisor::create(|ctx| {
+        keeper = store.map(|store| {
+            let supervisor = ctx.address();
+            Keeper::start_in_arbiter(&Arbiter::new().handle(), move |_| Keeper::new(store, clock, supervisor))
+        });
+        Supervisor::new(clock, router, queues, keeper.clone())
+    });
+    (supervisor, keeper)
+}
+
+/// Lets running jobs answer, then lets connections write what they have, then closes the store.
+async fn drain(supervisor: &Addr<Supervisor>, keeper: Option<&Addr<Keeper>>, patience: Duration) {
     let (idle, is_idle) = oneshot::channel();
     supervisor.do_send(Drain { idle });
     if timeout(patience, is_idle).await.is_err() {
@@ -134,6 +190,11 @@ async fn drain(supervisor: &Addr<Supervisor>, patience: Duration) {
     supervisor.do_send(CloseAll { alone });
     if timeout(LAST_WRITES, is_alone).await.is_err() {
         warn!("some connections did not take what was written to them");
+    }
+    if let Some(keeper) = keeper
+        && keeper.send(CloseStore).await.is_err()
+    {
+        warn!("the store was not closed in time; it is read more carefully at the next start");
     }
 }
 

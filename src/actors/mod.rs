@@ -6,6 +6,7 @@
 //! | [`queue::QueueActor`] | one per type | a [`crate::core::Queue`], one alarm |
 //! | [`connection::Connection`] | one per socket | the socket, its buffers, a session |
 //! | [`listener::Listener`] | one per endpoint | a bound socket |
+//! | [`keeper::Keeper`] | 0 or 1, on its own thread | the store |
 //!
 //! | message | from | to |
 //! |---|---|---|
@@ -19,6 +20,10 @@
 //! | [`supervisor::Drain`], [`supervisor::CloseAll`] | `server` | supervisor |
 //! | [`queue::DrainQueue`], [`Close`] | supervisor | queue, connection |
 //! | [`supervisor::QueueDrained`] | queue | supervisor |
+//! | [`keeper::Commit`], [`keeper::Fetch`] | queue | keeper: what the store has to know, bodies that only it holds |
+//! | [`queue::Committed`], [`queue::Fetched`] | keeper | queue |
+//! | [`supervisor::ArchiveForgot`] | keeper | supervisor: ids that are free again |
+//! | [`keeper::CloseStore`] | `server` | keeper |
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
 //!
 //! Nobody waits for a reply on the way of a job; `send().await` is for questions that people ask.
@@ -26,6 +31,7 @@
 pub mod alarm;
 pub mod clock;
 pub mod connection;
+pub mod keeper;
 pub mod link;
 pub mod listener;
 pub mod queue;

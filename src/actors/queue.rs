@@ -1,15 +1,16 @@
 //! The actor of one queue: mailbox → [`Queue`] → mailboxes, one alarm, the addresses it answers to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use actix::{Actor, Addr, Context, Handler, Message, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 
 use super::Notices;
 use super::alarm::Alarm;
 use super::clock::Clock;
+use super::keeper::{Commit, Fetch, Keeper};
 use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
-use crate::core::{Batch, Census, Introduction, Notice, Now, Outbox, Peer, Queue, QueueNo, TypeName};
+use crate::core::{Batch, Body, Census, Held, Introduction, JobId, Notice, Now, Outbox, Peer, Queue};
 
 /// A queue and the peers it knows.
 pub struct QueueActor {
@@ -23,6 +24,9 @@ pub struct QueueActor {
     /// Peers that hear something at the end of this turn.
     told: Vec<Peer>,
     supervisor: Addr<Supervisor>,
+    keeper: Option<Addr<Keeper>>,
+    /// What each commit under way lets be said, in order.
+    held: VecDeque<Vec<Held>>,
     draining: bool,
 }
 
@@ -34,10 +38,10 @@ struct Desk {
 }
 
 impl QueueActor {
-    /// An empty queue.
-    pub fn new(number: QueueNo, kind: TypeName, clock: Clock, supervisor: Addr<Supervisor>) -> QueueActor {
+    /// The actor of a queue.
+    pub fn new(queue: Queue, clock: Clock, supervisor: Addr<Supervisor>, keeper: Option<Addr<Keeper>>) -> QueueActor {
         QueueActor {
-            queue: Queue::new(number, kind),
+            queue,
             clock,
             now: None,
             alarm: Alarm::default(),
@@ -45,12 +49,28 @@ impl QueueActor {
             outbox: Outbox::default(),
             told: Vec::new(),
             supervisor,
+            keeper,
+            held: VecDeque::new(),
             draining: false,
         }
     }
 
     fn now(&mut self) -> Now {
         *self.now.get_or_insert_with(|| self.clock.now())
+    }
+
+    /// What depends on the store waits for it; jobs that were handed out don't.
+    fn keep(&mut self, ctx: &mut Context<Self>) {
+        let Some(keeper) = &self.keeper else { return };
+        if !self.outbox.records.is_empty() {
+            let records = std::mem::take(&mut self.outbox.records);
+            keeper.do_send(Commit { queue: ctx.address(), records });
+            self.held.push_back(std::mem::take(&mut self.outbox.held));
+        }
+        let sequences = self.queue.bodies_to_fetch();
+        if !sequences.is_empty() {
+            keeper.do_send(Fetch { queue: ctx.address(), sequences });
+        }
     }
 
     /// Ids first: a master that hears of its job's end may use the id at once, and its submit then comes behind this message.
@@ -85,7 +105,7 @@ impl Actor for QueueActor {
 }
 
 impl Settle for QueueActor {
-    fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+    fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
         let mut now = self.now();
         loop {
             self.queue.settle(now, &mut self.outbox);
@@ -96,9 +116,10 @@ impl Settle for QueueActor {
             now = self.clock.now();
             self.queue.tick(now, &mut self.outbox);
         }
+        self.keep(ctx);
         self.speak();
         self.now = None;
-        if self.draining && self.queue.census().running == 0 {
+        if self.draining && self.queue.census().running == 0 && self.held.is_empty() {
             self.draining = false;
             self.supervisor.do_send(QueueDrained { queue: self.queue.number() });
         }
@@ -154,6 +175,43 @@ impl Handler<Work> for QueueActor {
                 self.queue.apply(now, peer, &desk.who, command, &mut self.outbox);
             }
         }
+    }
+}
+
+/// What was sent to the keeper first is on disk.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Committed {
+    /// But for these jobs of all queues, for which there was no room.
+    pub refused: Vec<(JobId, u64)>,
+}
+
+impl Handler<Committed> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Committed { refused }: Committed, _: &mut Self::Context) {
+        let held = self.held.pop_front().expect("the keeper answers what it was sent");
+        if refused.is_empty() {
+            self.outbox.notices.extend(held.into_iter().map(|held| (held.peer, held.notice)));
+        } else {
+            self.queue.retract(&refused, held, &mut self.outbox);
+        }
+    }
+}
+
+/// Bodies that only the store held.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Fetched {
+    /// In the order they were asked for.
+    pub bodies: Vec<Body>,
+}
+
+impl Handler<Fetched> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Fetched { bodies }: Fetched, _: &mut Self::Context) {
+        self.queue.fetched(bodies);
     }
 }
 

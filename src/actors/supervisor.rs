@@ -3,22 +3,25 @@
 //! It decides nothing by itself: [`Router`] does. It gathers what a turn has for each queue, so that every hop is one message.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
 use log::{error, info};
 use tokio::sync::oneshot;
 
 use super::clock::Clock;
+use super::keeper::Keeper;
 use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
 use super::turn::{self, Settle};
 use super::{Close, Notices};
 use crate::core::restarts::Restarts;
-use crate::core::{Batch, Census, IdEvent, Introduction, JobId, Limits, Notice, Peer, QueueNo, Router, Routes, TypeName};
+use crate::core::{Batch, Census, IdEvent, Introduction, JobId, Notice, Peer, Queue, QueueNo, Router, Routes, TypeName};
 
 /// Routes submit, join and respond between connections and queues.
 pub struct Supervisor {
     clock: Clock,
+    keeper: Option<Addr<Keeper>>,
+    /// Queues of the last process, until their actors are started.
+    recovered: Vec<Queue>,
     router: Router,
     routes: Routes,
     queues: Vec<QueueDesk>,
@@ -56,11 +59,13 @@ struct Draining {
 }
 
 impl Supervisor {
-    /// A supervisor without queues and peers.
-    pub fn new(clock: Clock, limits: Arc<Limits>) -> Supervisor {
+    /// A supervisor over these queues, whose numbers are their places, and without peers.
+    pub fn new(clock: Clock, router: Router, queues: Vec<Queue>, keeper: Option<Addr<Keeper>>) -> Supervisor {
         Supervisor {
             clock,
-            router: Router::new(limits, 1),
+            keeper,
+            recovered: queues,
+            router,
             routes: Routes::default(),
             queues: Vec::new(),
             busy: Vec::new(),
@@ -71,9 +76,9 @@ impl Supervisor {
         }
     }
 
-    fn open(&mut self, queue: QueueNo, kind: TypeName, ctx: &mut Context<Self>) {
-        assert_eq!(queue as usize, self.queues.len(), "queues are numbered as they are opened");
-        let address = QueueActor::new(queue, kind, self.clock, ctx.address()).start();
+    fn open(&mut self, queue: Queue, ctx: &mut Context<Self>) {
+        assert_eq!(queue.number() as usize, self.queues.len(), "queues are numbered as they are opened");
+        let address = QueueActor::new(queue, self.clock, ctx.address(), self.keeper.clone()).start();
         if self.drain.is_some() {
             address.do_send(DrainQueue);
         }
@@ -84,7 +89,7 @@ impl Supervisor {
     fn carry_out(&mut self, peer: Peer, ctx: &mut Context<Self>) {
         let mut routes = std::mem::take(&mut self.routes);
         for (queue, kind) in routes.opened.drain(..) {
-            self.open(queue, kind, ctx);
+            self.open(Queue::new(queue, kind, self.keeper.is_some()), ctx);
         }
         for (queue, peer) in routes.introductions.drain(..) {
             if let (Some(desk), Some(address)) = (self.peers.get(&peer), &self.queues[queue as usize].address) {
@@ -135,6 +140,9 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         turn::begin(ctx);
+        for queue in std::mem::take(&mut self.recovered) {
+            self.open(queue, ctx);
+        }
     }
 }
 
@@ -155,7 +163,7 @@ impl Drop for Supervisor {
 }
 
 /// The exit code of a server that can't go on.
-const EXIT_FAILED: i32 = 70;
+pub(super) const EXIT_FAILED: i32 = 70;
 
 /// A peer has come.
 #[derive(Message)]
@@ -235,6 +243,24 @@ impl Handler<IdEvents> for Supervisor {
     fn handle(&mut self, IdEvents { queue, events }: IdEvents, _: &mut Self::Context) {
         for event in events {
             self.router.id_event(queue, event);
+        }
+    }
+}
+
+/// The store's archive has let go of these jobs.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ArchiveForgot {
+    /// Their ids and sequence numbers.
+    pub jobs: Vec<(JobId, u64)>,
+}
+
+impl Handler<ArchiveForgot> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, ArchiveForgot { jobs }: ArchiveForgot, _: &mut Self::Context) {
+        for (id, sequence) in jobs {
+            self.router.archive_forgot(&id, sequence);
         }
     }
 }
@@ -365,5 +391,23 @@ impl Handler<Survey> for Supervisor {
             }
             census
         })
+    }
+}
+
+/// Let a queue die, to see what becomes of the others.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct KillQueue(pub QueueNo);
+
+#[cfg(test)]
+impl Handler<KillQueue> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, KillQueue(queue): KillQueue, _: &mut Self::Context) {
+        self.send_batches();
+        if let Some(address) = &self.queues[queue as usize].address {
+            address.do_send(super::queue::Die);
+        }
     }
 }

@@ -1,1 +1,133 @@
-//! How the actors behave when one of them dies.
+//! The actors together, over real sockets: what becomes of the others when one of them dies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::clock::Clock;
+use super::listener::{Doorman, Endpoint, Listener};
+use super::supervisor::{KillQueue, Supervisor, Survey};
+use crate::core::{Limits, Router};
+use crate::protocols::{Session, gloom};
+
+/// A server with gloom's two ports.
+struct Server {
+    supervisor: Addr<Supervisor>,
+    masters: std::net::SocketAddr,
+    workers: std::net::SocketAddr,
+}
+
+impl Server {
+    async fn start(limits: Limits) -> Server {
+        let limits = Arc::new(limits);
+        let supervisor = Supervisor::new(Clock::start(), Router::new(limits.clone()), Vec::new(), None).start();
+        let doorman = Doorman::new(limits, Vec::new());
+        let masters = listen::<gloom::Master>(&supervisor, &doorman, gloom::Shared::default()).await;
+        let workers = listen::<gloom::Worker>(&supervisor, &doorman, ()).await;
+        Server { supervisor, masters, workers }
+    }
+}
+
+async fn listen<S: Session>(supervisor: &Addr<Supervisor>, doorman: &Doorman, shared: S::Shared) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    Listener::<S>::new(Endpoint::Tcp(listener), doorman.clone(), shared, supervisor.clone()).start();
+    address
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    async fn connect(to: std::net::SocketAddr) -> Client {
+        Client(TcpStream::connect(to).await.unwrap())
+    }
+
+    async fn say(&mut self, text: &str) {
+        let mut frame = (text.len() as u32).to_be_bytes().to_vec();
+        frame.extend_from_slice(text.as_bytes());
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> String {
+        timeout(Duration::from_secs(5), async {
+            let length = self.0.read_u32().await.unwrap();
+            let mut payload = vec![0; length as usize];
+            self.0.read_exact(&mut payload).await.unwrap();
+            String::from_utf8(payload).unwrap()
+        })
+        .await
+        .expect("an answer within 5 s")
+    }
+
+    async fn ask(&mut self, text: &str) -> String {
+        self.say(text).await;
+        self.hear().await
+    }
+}
+
+const SUBMIT: &str = r#"{"action":"submit","id":"a","type":"t","body":1}"#;
+
+/// The panic of a queue reaches its masters as `job_failed`, frees the ids, and the workers serve the queue that follows it.
+#[actix::test]
+async fn a_queue_that_dies_is_replaced_and_its_masters_are_told() {
+    let server = Server::start(Limits::default()).await;
+    let (mut master, mut worker) = (Client::connect(server.masters).await, Client::connect(server.workers).await);
+    assert_eq!(worker.ask(r#"{"action":"join","type":"t"}"#).await, r#"{"ok":true}"#);
+    assert_eq!(master.ask(SUBMIT).await, r#"{"ok":true,"id":"a"}"#);
+    assert_eq!(worker.hear().await, r#"{"action":"job","id":"a","type":"t","body":1}"#);
+
+    server.supervisor.send(KillQueue(0)).await.unwrap();
+    assert_eq!(master.hear().await, r#"{"error":"job_failed","reason":"a"}"#);
+    assert_eq!(worker.ask(r#"{"action":"respond","body":2}"#).await, r#"{"error":"stale_receipt","reason":"a"}"#);
+
+    assert_eq!(master.ask(SUBMIT).await, r#"{"ok":true,"id":"a"}"#);
+    assert_eq!(worker.hear().await, r#"{"action":"job","id":"a","type":"t","body":1}"#);
+    assert_eq!(worker.ask(r#"{"action":"respond","body":3}"#).await, r#"{"ok":true}"#);
+    assert_eq!(master.hear().await, r#"{"id":"a","body":3}"#);
+
+    let census = server.supervisor.send(Survey).await.unwrap();
+    assert!(census.is_balanced(), "{census:?}");
+    assert_eq!((census.accepted, census.completed, census.failed), (2, 1, 1));
+}
+
+/// A job follows its worker's death to the next worker, whatever ended the connection.
+#[actix::test]
+async fn a_worker_that_dies_gives_its_job_back() {
+    let server = Server::start(Limits::default()).await;
+    let mut master = Client::connect(server.masters).await;
+    assert_eq!(master.ask(SUBMIT).await, r#"{"ok":true,"id":"a"}"#);
+    for _ in 0..3 {
+        let mut worker = Client::connect(server.workers).await;
+        assert_eq!(worker.ask(r#"{"action":"join","type":"t"}"#).await, r#"{"ok":true}"#);
+        assert_eq!(worker.hear().await, r#"{"action":"job","id":"a","type":"t","body":1}"#);
+    }
+    let mut worker = Client::connect(server.workers).await;
+    worker.ask(r#"{"action":"join","type":"t"}"#).await;
+    worker.hear().await;
+    assert_eq!(worker.ask(r#"{"action":"respond","body":true}"#).await, r#"{"ok":true}"#);
+    assert_eq!(master.hear().await, r#"{"id":"a","body":true}"#);
+}
+
+/// Beyond the limit a connection is closed at once; a place that is given back is used again.
+#[actix::test]
+async fn places_are_limited_and_given_back() {
+    let server = Server::start(Limits { max_connections: 1, ..Limits::default() }).await;
+    let mut first = Client::connect(server.masters).await;
+    assert_eq!(first.ask(SUBMIT).await, r#"{"ok":true,"id":"a"}"#);
+    let mut second = Client::connect(server.masters).await;
+    assert_eq!(second.0.read(&mut [0]).await.unwrap_or(0), 0);
+    drop(first);
+    for _ in 0..500 {
+        let mut third = Client::connect(server.masters).await;
+        third.0.write_all(&48u32.to_be_bytes()).await.unwrap();
+        let _ = third.0.write_all(SUBMIT.as_bytes()).await;
+        if third.0.read_u32().await.is_ok() {
+            return;
+        }
+    }
+    panic!("the place was never given back");
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::demand::Demand;
 use super::job::{Body, JobId, Peer, Policy, QueueNo, Request, TypeName};
+use super::record::Record;
 
 /// What one peer asks, in the order it asked.
 #[derive(Debug)]
@@ -86,16 +87,17 @@ pub struct Submission {
     pub sequence: u64,
 }
 
-/// What a job with this id and body takes of `--max-bytes`: what it holds and, roughly, what it costs besides.
-pub(crate) fn weight(id: &JobId, body: &Body) -> usize {
+/// What a job with this id and so many bytes of body in memory takes of `--max-bytes`: what it holds and, roughly, what it
+/// costs besides.
+pub(crate) fn weight(id: &JobId, body_bytes: usize) -> usize {
     const BESIDES: usize = 256;
-    BESIDES + id.token().len() + body.len()
+    BESIDES + id.token().len() + body_bytes
 }
 
 impl Submission {
     /// What it takes of `--max-bytes`.
     pub fn weight(&self) -> usize {
-        weight(&self.id, &self.body)
+        weight(&self.id, self.body.len())
     }
 }
 
@@ -311,6 +313,25 @@ pub enum IdEvent {
         /// Which job of that id.
         sequence: u64,
     },
+    /// A retry was decided, granted or not. Until then a record that it might bring back to life gives way to nobody.
+    RetryDecided {
+        /// The id.
+        id: JobId,
+    },
+    /// Its job has ended and lives in the store's archive, where its record keeps the id taken.
+    Archived {
+        /// The id.
+        id: JobId,
+        /// Which job of that id.
+        sequence: u64,
+        /// The bytes that memory no longer holds.
+        bytes: usize,
+    },
+    /// A body has left memory: the store holds it.
+    Stowed {
+        /// Its bytes.
+        bytes: usize,
+    },
     /// A record that gave way is a live job again (it was retried).
     Taken {
         /// The id.
@@ -325,11 +346,34 @@ pub enum IdEvent {
 pub struct Outbox {
     /// Words to peers, in order.
     pub notices: Vec<(Peer, Notice)>,
+    /// Words that must wait until `records` are on disk.
+    pub held: Vec<Held>,
+    /// What the store has to know.
+    pub records: Vec<Record>,
     /// What became of ids. To be told before the notices leave: a master that hears of its job's end may use the id at once.
     pub ids: Vec<IdEvent>,
 }
 
+/// A word that waits for the store.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Held {
+    /// To whom.
+    pub peer: Peer,
+    /// The word.
+    pub notice: Notice,
+    /// The job it is about.
+    pub sequence: u64,
+}
+
 impl Outbox {
+    /// Says a word about a job: at once, or where the job is on disk when what it tells of is there too.
+    pub(crate) fn tell(&mut self, peer: Peer, notice: Notice, stored: Option<u64>) {
+        match stored {
+            None => self.notices.push((peer, notice)),
+            Some(sequence) => self.held.push(Held { peer, notice, sequence }),
+        }
+    }
+
     pub(crate) fn done(&mut self, peer: Peer, request: Request) {
         self.notices.push((peer, Notice::Done { request, lease_ms: 0 }));
     }

@@ -9,6 +9,9 @@ use super::job::{JobId, QueueNo};
 /// The top bit of [`Taken::mark`]: the job has ended and its record gives way to a new submit.
 const GIVES_WAY: u32 = 1 << 31;
 
+/// The queue of jobs that live in the store's archive.
+pub const ARCHIVE: QueueNo = QueueNo::MAX;
+
 /// 32 bytes: there is one for every job.
 #[derive(Debug)]
 struct Taken {
@@ -68,6 +71,14 @@ impl Ids {
         let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
         if let Some(taken) = self.table.find_mut(id.hash_value(), same) {
             taken.mark = low(sequence) | if gives_way { GIVES_WAY } else { 0 };
+        }
+    }
+
+    /// This very job has ended and lives in the archive: no queue knows it any more, its id stays taken.
+    pub fn archive(&mut self, id: &JobId, sequence: u64) {
+        let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
+        if let Some(taken) = self.table.find_mut(id.hash_value(), same) {
+            taken.queue = ARCHIVE;
         }
     }
 

@@ -288,7 +288,9 @@ pub(crate) struct Job {
     /// Its place in the order of acceptance, over all queues.
     pub(crate) sequence: u64,
     pub(crate) priority: i64,
-    pub(crate) body: Body,
+    /// None: only the store holds it.
+    pub(crate) body: Option<Body>,
+    pub(crate) body_bytes: u32,
     pub(crate) policy: Arc<Policy>,
     /// Who submitted it, where that matters later; else [`Peer::NONE`].
     pub(crate) master: Peer,
@@ -308,6 +310,8 @@ pub(crate) struct Job {
     pub(crate) orphaned: bool,
     /// Its master wants to hear how it ended.
     pub(crate) notify: bool,
+    /// Its body has left memory once: it is no longer counted there.
+    pub(crate) stowed: bool,
 }
 
 impl Job {

@@ -18,6 +18,7 @@
 //! | `ids` | which ids are taken, over all queues |
 //! | `router` | where every request goes |
 //! | `restarts` | how often queues may die |
+//! | `recovery` | a server's queues, made again at start |
 //! | `limits` | the bounds of everything that comes from outside |
 
 pub mod census;
@@ -30,6 +31,7 @@ pub mod limits;
 mod masters;
 pub mod queue;
 pub mod record;
+pub mod recovery;
 pub mod restarts;
 pub mod retry;
 pub mod router;
@@ -42,11 +44,12 @@ mod model;
 mod simulation;
 
 pub use census::Census;
-pub use command::{Answer, Assignment, Batch, Command, Deed, Ending, IdEvent, Introduction, Notice, Outbox, Receipt, Refusal, Submission};
+pub use command::{Answer, Assignment, Batch, Command, Deed, Ending, Held, IdEvent, Introduction, Notice, Outbox, Receipt, Refusal, Submission};
 pub use deadlines::{Moment, Now};
 pub use demand::Demand;
 pub use job::{Body, JobId, OnMasterGone, Peer, Policy, QueueNo, Request, TypeName};
 pub use limits::Limits;
 pub use queue::Queue;
+pub use recovery::Recovery;
 pub use router::{Router, Routes};
 pub use workers::Worker;

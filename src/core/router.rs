@@ -1,11 +1,12 @@
 //! Where every request goes: the supervisor's decisions. Types to queues, ids to jobs, the bounds of the whole server.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::command::{Batch, Command, IdEvent, Notice, Refusal, Submission};
-use super::ids::{Ids, Took};
-use super::job::{Peer, QueueNo, Request, TypeName};
+use super::command::{Batch, Command, Deed, IdEvent, Notice, Refusal, Submission, weight};
+use super::ids::{ARCHIVE, Ids, Took};
+use super::job::{JobId, Peer, QueueNo, Request, TypeName};
 use super::limits::Limits;
 
 /// Routes batches to queues.
@@ -16,6 +17,8 @@ pub struct Router {
     /// The bytes that each queue's jobs hold; none where the queue has died.
     queues: Vec<Option<usize>>,
     ids: Ids,
+    /// Retries on their way: until a queue has decided, the record doesn't give way.
+    retries: HashMap<(QueueNo, JobId), usize>,
     /// Which queues know a peer, sorted.
     known: HashMap<Peer, Vec<QueueNo>>,
     bytes: usize,
@@ -45,19 +48,45 @@ const NOWHERE: QueueNo = QueueNo::MAX;
 const ELSEWHERE: QueueNo = QueueNo::MAX - 1;
 
 impl Router {
-    /// A router without queues. The first job gets this sequence number.
-    pub fn new(limits: Arc<Limits>, next_sequence: u64) -> Router {
+    /// A router without queues. The first job gets the sequence number 1.
+    pub fn new(limits: Arc<Limits>) -> Router {
         Router {
             limits,
             by_type: HashMap::new(),
             queues: Vec::new(),
             ids: Ids::default(),
+            retries: HashMap::new(),
             known: HashMap::new(),
             bytes: 0,
-            next_sequence,
+            next_sequence: 1,
             draining: false,
             targets: Vec::new(),
         }
+    }
+
+    /// A job that the store gave back at start; gives its queue, which is new if `routes` says so.
+    pub fn adopt(&mut self, id: &JobId, kind: &TypeName, sequence: u64, bytes: usize, routes: &mut Routes) -> QueueNo {
+        let queue = self.open_anyway(kind, routes);
+        self.ids.take(id, queue, sequence);
+        let weight = weight(id, bytes);
+        self.bytes += weight;
+        *self.queues[queue as usize].as_mut().expect("an open queue lives") += weight;
+        queue
+    }
+
+    /// The id of a job in the store's archive.
+    pub fn adopt_archived(&mut self, id: &JobId, sequence: u64) {
+        self.ids.take(id, ARCHIVE, sequence);
+    }
+
+    /// The archive has let go of a job's record.
+    pub fn archive_forgot(&mut self, id: &JobId, sequence: u64) {
+        self.ids.free(id, sequence);
+    }
+
+    /// The next job gets this sequence number.
+    pub fn begin_at(&mut self, sequence: u64) {
+        self.next_sequence = sequence;
     }
 
     /// Refuses submits from now on.
@@ -103,9 +132,19 @@ impl Router {
         match event {
             IdEvent::Freed { id, sequence, bytes } => {
                 self.ids.free(&id, sequence);
-                if let Some(held) = &mut self.queues[queue as usize] {
-                    *held -= bytes;
-                    self.bytes -= bytes;
+                self.lighten(queue, bytes);
+            }
+            IdEvent::Stowed { bytes } => self.lighten(queue, bytes),
+            IdEvent::Archived { id, sequence, bytes } => {
+                self.ids.archive(&id, sequence);
+                self.lighten(queue, bytes);
+            }
+            IdEvent::RetryDecided { id } => {
+                if let Entry::Occupied(mut count) = self.retries.entry((queue, id)) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
                 }
             }
             IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(&id, sequence, true),
@@ -118,6 +157,7 @@ impl Router {
         self.by_type.retain(|_, other| *other != queue);
         self.bytes -= self.queues[queue as usize].take().unwrap_or(0);
         self.ids.free_queue(queue);
+        self.retries.retain(|(other, _), _| *other != queue);
         let mut peers = Vec::new();
         for (peer, known) in &mut self.known {
             if let Ok(place) = known.binary_search(&queue) {
@@ -144,8 +184,14 @@ impl Router {
             Command::Ready { .. } => NOWHERE,
             Command::Answer { receipt, .. } if self.is_alive(receipt.queue) => receipt.queue,
             Command::Answer { request, .. } => refuse(peer, *request, Refusal::StaleReceipt, routes),
-            Command::Manage { request, id, .. } => match self.ids.queue_of(id) {
-                Some(queue) => queue,
+            Command::Manage { request, id, deed } => match self.ids.queue_of(id) {
+                Some(queue) if self.is_alive(queue) => {
+                    if *deed == Deed::Retry {
+                        *self.retries.entry((queue, id.clone())).or_default() += 1;
+                    }
+                    queue
+                }
+                Some(_) => refuse(peer, *request, Refusal::AlreadyFinished, routes),
                 None => refuse(peer, *request, Refusal::UnknownJob, routes),
             },
             Command::Forget { .. } => unreachable!("only the router forgets"),
@@ -159,6 +205,9 @@ impl Router {
         let weight = submission.weight();
         if self.ids.len() >= self.limits.max_jobs as usize || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes {
             return Err(Refusal::QueueFull);
+        }
+        if self.is_being_retried(&submission.id) {
+            return Err(Refusal::IdExists);
         }
         let queue = self.open(&submission.kind, routes)?;
         match self.ids.take(&submission.id, queue, self.next_sequence) {
@@ -181,11 +230,19 @@ impl Router {
         if self.by_type.len() >= self.limits.max_types {
             return Err(Refusal::QueueFull);
         }
+        Ok(self.open_anyway(kind, routes))
+    }
+
+    /// The same beyond the limit: what was accepted once is kept.
+    fn open_anyway(&mut self, kind: &TypeName, routes: &mut Routes) -> QueueNo {
+        if let Some(queue) = self.by_type.get(kind) {
+            return *queue;
+        }
         let queue = self.queues.len() as QueueNo;
         self.queues.push(Some(0));
         self.by_type.insert(kind.clone(), queue);
         routes.opened.push((queue, kind.clone()));
-        Ok(queue)
+        queue
     }
 
     fn join(&mut self, peer: Peer, request: Request, types: Vec<TypeName>, routes: &mut Routes) {
@@ -230,6 +287,18 @@ impl Router {
         }
     }
 
+    fn is_being_retried(&self, id: &JobId) -> bool {
+        let holder = || self.ids.queue_of(id);
+        !self.retries.is_empty() && holder().is_some_and(|queue| self.retries.contains_key(&(queue, id.clone())))
+    }
+
+    fn lighten(&mut self, queue: QueueNo, bytes: usize) {
+        if let Some(held) = &mut self.queues[queue as usize] {
+            *held -= bytes;
+            self.bytes -= bytes;
+        }
+    }
+
     fn is_alive(&self, queue: QueueNo) -> bool {
         self.queues.get(queue as usize).is_some_and(Option::is_some)
     }
@@ -244,7 +313,7 @@ fn refuse(peer: Peer, request: Request, refusal: Refusal, routes: &mut Routes) -
 mod tests {
     use super::*;
     use crate::core::job::OnMasterGone;
-    use crate::core::{Answer, Body, JobId, Policy, Receipt};
+    use crate::core::{Answer, Body, Policy, Receipt};
 
     const PEER: Peer = Peer(1);
 
@@ -269,7 +338,7 @@ mod tests {
     }
 
     fn router(limits: Limits) -> Router {
-        Router::new(Arc::new(limits), 1)
+        Router::new(Arc::new(limits))
     }
 
     #[test]
@@ -307,6 +376,24 @@ mod tests {
         router.drain();
         let draining = (PEER, Notice::Refused { request: 4, refusal: Refusal::Draining });
         assert_eq!(route(&mut router, vec![submit(4, "c", "t")]).notices, [draining]);
+    }
+
+    /// The retry and the submit may be on their way to different queues: both granted, two live jobs would have one id.
+    #[test]
+    fn a_record_that_is_being_retried_gives_way_to_nobody() {
+        let mut router = router(Limits::default());
+        let id = JobId::from_text("a").unwrap();
+        let exists = |request| [(PEER, Notice::Refused { request, refusal: Refusal::IdExists })];
+        route(&mut router, vec![submit(0, "a", "t")]);
+        router.id_event(0, IdEvent::GivesWay { id: id.clone(), sequence: 1 });
+        for request in [1, 2] {
+            route(&mut router, vec![Command::Manage { request, id: id.clone(), deed: Deed::Retry }]);
+        }
+        assert_eq!(route(&mut router, vec![submit(3, "a", "u")]).notices, exists(3));
+        router.id_event(0, IdEvent::RetryDecided { id: id.clone() });
+        assert_eq!(route(&mut router, vec![submit(4, "a", "u")]).notices, exists(4));
+        router.id_event(0, IdEvent::RetryDecided { id });
+        assert!(route(&mut router, vec![submit(5, "a", "u")]).notices.is_empty());
     }
 
     #[test]

@@ -62,6 +62,20 @@ impl Waiting {
         }
     }
 
+    /// The first job that still counts.
+    pub fn first(&mut self, holds: impl Fn(Slot) -> bool) -> Option<Slot> {
+        for lane in self.lanes.values_mut().rev() {
+            while let Some(slot) = lane.front().copied() {
+                if holds(slot) {
+                    return Some(slot);
+                }
+                lane.pop_front();
+                self.slots -= 1;
+            }
+        }
+        None
+    }
+
     /// The jobs in order, also slots that no longer count.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
         self.lanes.values().rev().flatten().copied()

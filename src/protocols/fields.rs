@@ -1,6 +1,5 @@
 //! The members that dialects have in common: ids, types, priorities, and the policy of a job.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -34,10 +33,26 @@ pub(super) fn cached_type(raw: &str, cache: &mut Option<TypeName>) -> Result<Typ
     Ok(name)
 }
 
+/// The type in a raw value as [`cached_type`] gives it, or `default` where there is none.
+pub(super) fn type_or_default(raw: Option<&str>, cache: &mut Option<TypeName>) -> Result<TypeName, BadName> {
+    given(raw).map_or_else(|| Ok(TypeName::unnamed()), |raw| cached_type(raw, cache))
+}
+
+/// How a peer calls itself: what could be a type could be its name.
+pub(super) fn name(raw: &str) -> Result<Arc<str>, BadName> {
+    Ok(type_name(raw)?.text().into())
+}
+
 /// The types in a raw array of at most `most`: more than that no server could have.
-pub(super) fn type_names(raw: Option<&str>, most: usize) -> Option<HashSet<TypeName>> {
-    let names: Option<HashSet<TypeName>> = json::elements(raw?)?.take(most + 1).map(|raw| type_name(raw).ok()).collect();
-    names.filter(|names| names.len() <= most)
+pub(super) fn type_names(raw: &str, most: usize) -> Option<Vec<TypeName>> {
+    let mut names = Vec::new();
+    for raw in json::elements(raw)? {
+        if names.len() == most {
+            return None;
+        }
+        names.push(type_name(raw).ok()?);
+    }
+    Some(names)
 }
 
 /// What an absent member and `null` have in common.
@@ -48,6 +63,11 @@ pub(super) fn given(raw: Option<&str>) -> Option<&str> {
 /// A priority: an integer within i64, 0 where there is none.
 pub(super) fn priority(raw: Option<&str>) -> Result<i64, &'static str> {
     given(raw).map_or(Ok(0), |raw| json::integer(raw).ok_or("priority"))
+}
+
+/// A `true` or `false`.
+pub(super) fn flag(raw: Option<&str>, usual: bool, name: &'static str) -> Result<bool, &'static str> {
+    given(raw).map_or(Ok(usual), |raw| json::boolean(raw).ok_or(name))
 }
 
 /// The members of a submit that change its policy.
@@ -71,10 +91,7 @@ impl RawPolicy<'_> {
     /// The name of the first member that is of a wrong kind.
     pub(super) fn read(self, defaults: &Defaults, last: &mut Option<Arc<Policy>>) -> Result<(Arc<Policy>, u64), &'static str> {
         let delay_ms = number(self.delay_ms, 0, "delay_ms")?.unwrap_or(0);
-        let durable = match given(self.durable) {
-            Some(raw) => json::boolean(raw).ok_or("durable")?,
-            None => defaults.usual.durable,
-        };
+        let durable = flag(self.durable, defaults.usual.durable, "durable")?;
         let lease_ms = number(self.lease_ms, 1, "lease_ms")?;
         let max_attempts = number(self.max_attempts, 1, "max_attempts")?;
         let backoff_ms = number(self.backoff_ms, 0, "backoff_ms")?;

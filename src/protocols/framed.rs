@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use super::json::{self, Flaw};
 use super::length_prefixed::{self, Next};
 use super::replies::Replies;
-use super::{Patience, Read, Turn, excerpt};
+use super::{Patience, Read, Turn, excerpt, fields};
 use crate::core::{JobId, Limits};
 
 /// The reading side of a session, and its answers.
@@ -91,6 +91,11 @@ impl Refused {
     /// An action that isn't known here.
     pub(super) fn unknown(code: &'static str, raw_action: &str) -> Refused {
         Refused::because(code, excerpt(&json::string(raw_action).unwrap_or(raw_action.into())))
+    }
+
+    /// With the id that the request names, where it names one.
+    pub(super) fn about(self, raw_id: Option<&str>) -> Refused {
+        Refused { id: raw_id.and_then(|raw| fields::id(raw).ok()), ..self }
     }
 
     /// A text that isn't the object it should be.

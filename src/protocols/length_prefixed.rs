@@ -81,3 +81,74 @@ pub fn finish(out: &mut BytesMut, mark: Mark) {
 }
 
 const HEADER: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn framed(payloads: &[Vec<u8>]) -> BytesMut {
+        let mut out = BytesMut::new();
+        for payload in payloads {
+            let mark = begin(&mut out);
+            out.extend_from_slice(payload);
+            finish(&mut out, mark);
+        }
+        out
+    }
+
+    #[test]
+    fn a_frame_is_its_length_and_its_payload() {
+        assert_eq!(&framed(&[b"{}".to_vec(), vec![]])[..], b"\0\0\0\x02{}\0\0\0\0");
+        assert_eq!(next(b"\0\0\0\x02{}rest", 16), Ok(Next::Frame { payload: b"{}", consumed: 6 }));
+        assert_eq!(next(b"\0\0\0\0\0", 16), Ok(Next::Frame { payload: b"", consumed: 4 }));
+    }
+
+    #[test]
+    fn an_incomplete_frame_says_how_much_it_needs() {
+        for length in 0..4 {
+            assert_eq!(next(&b"\0\0\0\x02"[..length], 16), Ok(Next::Incomplete { needed: 4 }));
+        }
+        assert_eq!(next(b"\0\0\0\x02", 16), Ok(Next::Incomplete { needed: 6 }));
+        assert_eq!(next(b"\0\0\0\x02{", 16), Ok(Next::Incomplete { needed: 6 }));
+    }
+
+    #[test]
+    fn the_limit_is_judged_by_the_length_alone() {
+        assert_eq!(next(b"\0\0\0\x10", 16), Ok(Next::Incomplete { needed: 20 }));
+        for header in [[0, 0, 0, 17], [0x80, 0, 0, 0], [0xff; 4], *b"POST", *b"SSH-", [0x16, 3, 1, 2]] {
+            assert_eq!(next(&header, 16), Err(TooLong { claimed: u32::from_be_bytes(header) }));
+        }
+        assert_eq!(TooLong { claimed: 17 }.to_string(), "length too large");
+        assert_eq!(next(b"\0\0\0\0", 0), Ok(Next::Frame { payload: b"", consumed: 4 }));
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_out_whole_wherever_they_are_split(
+            payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..6),
+            step in 1..40_usize,
+        ) {
+            let wire = framed(&payloads);
+            let mut input = Vec::new();
+            let mut found = Vec::new();
+            for piece in wire.chunks(step) {
+                input.extend_from_slice(piece);
+                loop {
+                    match next(&input, 20).unwrap() {
+                        Next::Frame { payload, consumed } => {
+                            found.push(payload.to_vec());
+                            input.drain(..consumed);
+                        }
+                        Next::Incomplete { needed } => {
+                            prop_assert!(needed > input.len());
+                            break;
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(found, payloads);
+            prop_assert!(input.is_empty());
+        }
+    }
+}

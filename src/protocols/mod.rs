@@ -25,6 +25,8 @@ pub mod length_prefixed;
 pub mod lines;
 pub mod native;
 mod replies;
+#[cfg(test)]
+mod transcripts;
 mod working;
 
 use std::sync::Arc;

@@ -85,9 +85,10 @@ impl Working {
     }
 
     /// Which of `types` have to be asked for, each once.
-    pub(super) fn not_granted(&self, types: impl IntoIterator<Item = TypeName>) -> Vec<TypeName> {
-        let new: HashSet<TypeName> = types.into_iter().filter(|kind| self.types.get(kind) != Some(&Joined::Granted)).collect();
-        new.into_iter().collect()
+    pub(super) fn not_granted(&self, mut types: Vec<TypeName>) -> Vec<TypeName> {
+        let mut seen = HashSet::new();
+        types.retain(|kind| self.types.get(kind) != Some(&Joined::Granted) && seen.insert(kind.clone()));
+        types
     }
 
     /// A request asks to join `types`.
@@ -116,7 +117,8 @@ impl Working {
     }
 
     /// It works on nothing but `types` any more; gives the types that it leaves.
-    pub(super) fn leave_all_but(&mut self, types: &HashSet<TypeName>) -> Vec<TypeName> {
+    pub(super) fn leave_all_but(&mut self, types: &[TypeName]) -> Vec<TypeName> {
+        let types: HashSet<&TypeName> = types.iter().collect();
         let left: Vec<TypeName> = self.types.extract_if(|kind, _| !types.contains(kind)).map(|(kind, _)| kind).collect();
         self.has_left |= !left.is_empty();
         left
@@ -254,13 +256,13 @@ mod tests {
         let mut working = Working::new(&Arc::new(Demand::new(1)), 1);
         let types = [kind("a")];
         working.asked(1, &types);
-        assert_eq!(working.not_granted([kind("a"), kind("a")]), types);
+        assert_eq!(working.not_granted(vec![kind("a"), kind("a")]), types);
         working.asked(2, &types);
         working.refused(1, &types);
         assert!(working.works_on(&types[0]));
         working.granted(2, &types);
-        assert!(working.not_granted(types.clone()).is_empty());
-        assert_eq!(working.leave_all_but(&HashSet::new()), types);
+        assert!(working.not_granted(types.to_vec()).is_empty());
+        assert_eq!(working.leave_all_but(&[]), types);
         assert!(working.has_left(&types[0]));
     }
 

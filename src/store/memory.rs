@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
 use crate::core::job::Body;
-use crate::core::record::{Progress, Record, StoredJob, StoredState};
+use crate::core::record::{Record, StoredJob, StoredState};
 
 /// Jobs in a map.
 #[derive(Default, Debug)]
@@ -20,8 +20,15 @@ impl Memory {
     }
 
     fn archived(job: &StoredJob) -> Option<Archived> {
-        let outcome = job.progress.outcome()?;
+        let outcome = super::outcome_of(&job.progress)?;
         Some(Archived { id: job.id.clone(), sequence: job.sequence, kind: job.kind.clone(), outcome })
+    }
+}
+
+fn forget_ms(job: &StoredJob) -> Option<u64> {
+    match job.progress.state {
+        StoredState::Finished { forget_ms, .. } => Some(forget_ms),
+        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => None,
     }
 }
 
@@ -80,7 +87,7 @@ impl Store for Memory {
         let finished = self.jobs.range(..query.before.unwrap_or(u64::MAX)).rev().map(|(_, job)| job);
         // An outcome has its own index everywhere, so others are not looked at.
         let asked = |job: &&StoredJob| {
-            job.progress.outcome().is_some_and(|outcome| query.outcome.is_none_or(|asked| asked == outcome))
+            super::outcome_of(&job.progress).is_some_and(|outcome| query.outcome.is_none_or(|asked| asked == outcome))
         };
         for job in finished.filter(asked) {
             if page.looked_at == query.look_at || page.jobs.len() == query.limit {
@@ -88,8 +95,7 @@ impl Store for Memory {
                 break;
             }
             if query.matches(job) {
-                let size = job.body.len() + job.progress.detail().map_or(0, |detail| detail.len());
-                bytes = bytes.saturating_add(size);
+                bytes = bytes.saturating_add(super::weight(job));
                 if bytes > query.bytes && !page.jobs.is_empty() {
                     page.next = last;
                     break;
@@ -103,8 +109,10 @@ impl Store for Memory {
     }
 
     fn tidy(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError> {
-        let due = |job: &&StoredJob| matches!(job.progress, Progress { state: StoredState::Finished { forget_ms, .. }, .. } if forget_ms <= now_ms);
-        let gone: Vec<Archived> = self.jobs.values().filter(due).filter_map(Memory::archived).take(most).collect();
+        let mut due: Vec<(u64, &StoredJob)> = self.jobs.values().filter_map(|job| Some((forget_ms(job)?, job))).collect();
+        due.retain(|(forget_ms, _)| *forget_ms <= now_ms);
+        due.sort_by_key(|(forget_ms, job)| (*forget_ms, job.sequence));
+        let gone: Vec<Archived> = due.iter().filter_map(|(_, job)| Memory::archived(job)).take(most).collect();
         for archived in &gone {
             self.jobs.remove(&archived.sequence);
         }

@@ -8,7 +8,7 @@
 //! name ids and sequence numbers together ([`Archived`]).
 
 use crate::core::job::{Body, JobId, Outcome, TypeName};
-use crate::core::record::{Record, StoredJob};
+use crate::core::record::{Progress, Record, StoredJob, StoredState};
 
 #[cfg(test)]
 mod contract;
@@ -135,15 +135,36 @@ impl Query {
     /// Whether `job` is asked for, wherever the page begins.
     pub fn matches(&self, job: &StoredJob) -> bool {
         self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
-            && self.outcome.is_none_or(|outcome| job.progress.outcome() == Some(outcome))
+            && self.outcome.is_none_or(|outcome| outcome_of(&job.progress) == Some(outcome))
             && self.text.as_ref().is_none_or(|text| contains(job, text))
     }
+}
+
+/// How it ended, if it has.
+fn outcome_of(progress: &Progress) -> Option<Outcome> {
+    match &progress.state {
+        StoredState::Finished { outcome, .. } => Some(*outcome),
+        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => None,
+    }
+}
+
+/// The result or error it ended with.
+fn detail_of(progress: &Progress) -> Option<&Body> {
+    match &progress.state {
+        StoredState::Finished { detail, .. } => detail.as_ref(),
+        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => None,
+    }
+}
+
+/// What it counts of [`Query::bytes`].
+fn weight(job: &StoredJob) -> usize {
+    job.body.len() + detail_of(&job.progress).map_or(0, |detail| detail.len())
 }
 
 fn contains(job: &StoredJob, text: &str) -> bool {
     job.id.text().contains(text)
         || job.kind.text().contains(text)
-        || job.progress.detail().is_some_and(|detail| has(detail, text))
+        || detail_of(&job.progress).is_some_and(|detail| has(detail, text))
         || job.progress.history.iter().any(|attempt| {
             attempt.worker.contains(text) || attempt.error.as_ref().is_some_and(|error| has(error, text))
         })

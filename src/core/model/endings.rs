@@ -36,6 +36,9 @@ impl Model {
             None => (peer, Notice::Done { request, lease_ms: 0 }),
             Some(refusal) => (peer, Notice::Refused { request, refusal }),
         });
+        if deed == Deed::Retry {
+            out.ids.push(IdEvent::RetryDecided { id: id.clone() });
+        }
     }
 
     pub(super) fn give_way(&mut self, id: &JobId, out: &mut Outbox) {
@@ -193,7 +196,7 @@ impl Model {
 impl Job {
     /// Its id is free, and so are its bytes.
     pub(super) fn freed(&self) -> IdEvent {
-        let bytes = crate::core::command::weight(&self.id, &self.body);
+        let bytes = crate::core::command::weight(&self.id, self.body.len());
         IdEvent::Freed { id: self.id.clone(), sequence: self.sequence, bytes }
     }
 

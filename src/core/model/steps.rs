@@ -125,7 +125,7 @@ pub(super) fn steps(weights: Weights, most: usize) -> impl Strategy<Value = Vec<
         weights.hands => (peer(), any::<bool>()).prop_map(|(peer, tell)| Step::HandFreed { peer, tell }),
         weights.answer => (which(), by(), word(), any::<bool>())
             .prop_map(|(receipt, by, word, tell_first)| Step::Answer { receipt, by, word, tell_first }),
-        weights.manage => (0..IDS, peer(), select(vec![Deed::Cancel, Deed::Cancel, Deed::Retry, Deed::Retry, Deed::Delete]))
+        weights.manage => (0..IDS, peer(), select(vec![Deed::Cancel, Deed::Cancel, Deed::Retry, Deed::Retry, Deed::Delete, Deed::Find]))
             .prop_map(|(id, by, deed)| Step::Manage { id, by, deed }),
         weights.gone => (peer(), any::<bool>()).prop_map(|(peer, late)| Step::Gone { peer, late }),
         weights.pause => Just(Step::Pause),

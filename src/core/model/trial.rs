@@ -50,7 +50,7 @@ impl Trial {
     pub(super) fn new() -> Trial {
         let kind = TypeName::from_text("kind").expect("it is a name");
         let mut trial = Trial {
-            queue: Queue::new(NUMBER, kind.clone()),
+            queue: Queue::new(NUMBER, kind.clone(), false),
             model: Model::new(NUMBER, kind),
             now: Now { at: Moment(1_000_000), wall_ms: 1_000 },
             sessions: Vec::new(),
@@ -291,6 +291,8 @@ impl Trial {
                 IdEvent::Freed { id, sequence, .. } => self.ids.free(id, *sequence),
                 IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(id, *sequence, true),
                 IdEvent::Taken { id, sequence } => self.ids.set_gives_way(id, *sequence, false),
+                IdEvent::RetryDecided { .. } => {}
+                IdEvent::Archived { .. } | IdEvent::Stowed { .. } => unreachable!("there is no store"),
             }
         }
         for (peer, notice) in &got.notices {
@@ -388,9 +390,12 @@ fn said(mut notices: Vec<(Peer, Notice)>, together: bool) -> Vec<(Peer, Notice)>
 
 /// What was said of each id, in order.
 fn sorted(mut ids: Vec<IdEvent>) -> Vec<IdEvent> {
-    ids.sort_by_cached_key(|event| {
-        let (IdEvent::Freed { id, .. } | IdEvent::GivesWay { id, .. } | IdEvent::Taken { id, .. }) = event;
-        id.text().into_owned()
+    ids.sort_by_cached_key(|event| match event {
+        IdEvent::Freed { id, .. }
+        | IdEvent::GivesWay { id, .. }
+        | IdEvent::Taken { id, .. }
+        | IdEvent::RetryDecided { id } => id.to_string(),
+        IdEvent::Archived { .. } | IdEvent::Stowed { .. } => unreachable!("there is no store"),
     });
     ids
 }

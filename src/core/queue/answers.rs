@@ -58,18 +58,20 @@ impl Queue {
     }
 
     fn accept(&mut self, now: Now, peer: Peer, request: Request, run: u32, answer: Answer, out: &mut Outbox) {
+        let done = Notice::Done { request, lease_ms: 0 };
+        let stored = self.stored(self.runs[run as usize].job);
         match answer {
             Answer::Complete(result) => {
-                out.done(peer, request);
+                out.tell(peer, done, stored);
                 let run = self.end_run(run);
                 self.finish(now, run.job, Outcome::Completed, Some(result), out);
             }
             Answer::Fail { error, retry, delay_ms } => {
-                out.done(peer, request);
+                out.tell(peer, done, stored);
                 self.fail(now, run, error, retry, delay_ms, out);
             }
             Answer::Release { delay_ms } => {
-                out.done(peer, request);
+                out.tell(peer, done, stored);
                 let run = self.end_run(run);
                 self.jobs[run.job as usize].attempt -= 1;
                 self.wait_again(now, run.job, delay_ms, out);
@@ -114,6 +116,7 @@ impl Queue {
             self.discard(key, out);
         } else {
             self.wait(now, key, delay_ms, out);
+            self.record_change(now, key, out);
         }
     }
 

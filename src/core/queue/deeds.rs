@@ -16,6 +16,9 @@ impl Queue {
                 Deed::Find => Ok(()),
             },
         };
+        if deed == Deed::Retry {
+            out.ids.push(IdEvent::RetryDecided { id: id.clone() });
+        }
         match done {
             Ok(()) => out.done(peer, request),
             Err(refusal) => out.refuse(peer, request, refusal),
@@ -81,6 +84,7 @@ impl Queue {
             self.masters.link(&mut self.jobs, key);
         }
         self.wait(now, key, 0, out);
+        self.record_change(now, key, out);
         Ok(())
     }
 

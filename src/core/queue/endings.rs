@@ -17,6 +17,7 @@ impl Queue {
         self.masters.unlink(&mut self.jobs, key);
         let job = &self.jobs[key as usize];
         if job.orphaned {
+            self.record_removal(key, out);
             self.remove(key);
             return;
         }
@@ -30,11 +31,17 @@ impl Queue {
                 Outcome::Cancelled => Ending::Cancelled,
                 Outcome::Expired => Ending::Expired,
             };
-            out.notices.push((master, Notice::Ended { id, ending }));
+            out.tell(master, Notice::Ended { id, ending }, self.stored(key));
         }
         if keep_ms == 0 {
+            self.record_removal(key, out);
             let job = self.remove(key);
             out.ids.push(freed(job));
+        } else if self.stored(key).is_some() {
+            self.record_end(now, key, outcome, detail, keep_ms, out);
+            let job = self.remove(key);
+            let bytes = weight_of(&job);
+            out.ids.push(IdEvent::Archived { id: job.id, sequence: job.sequence, bytes });
         } else {
             self.keep(now, key, outcome, detail, keep_ms, out);
         }
@@ -68,7 +75,7 @@ impl Queue {
         self.unindex(key);
         let job = &mut self.jobs[key as usize];
         job.orphaned = true;
-        let bytes = weight(&job.id, &job.body);
+        let bytes = weight_of(job);
         out.ids.push(IdEvent::Freed { id: job.id.clone(), sequence: job.sequence, bytes });
     }
 
@@ -76,6 +83,7 @@ impl Queue {
     pub(super) fn discard(&mut self, key: u32, out: &mut Outbox) {
         self.census.dropped += 1;
         self.masters.unlink(&mut self.jobs, key);
+        self.record_removal(key, out);
         let job = self.remove(key);
         if !job.orphaned {
             out.ids.push(freed(job));
@@ -107,11 +115,13 @@ impl Queue {
         }
     }
 
-    fn remove(&mut self, key: u32) -> Job {
+    pub(super) fn remove(&mut self, key: u32) -> Job {
         if !self.jobs[key as usize].orphaned {
             self.unindex(key);
         }
-        self.jobs.remove(key as usize)
+        let job = self.jobs.remove(key as usize);
+        self.unload(&job);
+        job
     }
 
     fn unindex(&mut self, key: u32) {
@@ -121,7 +131,12 @@ impl Queue {
     }
 }
 
-fn freed(job: Job) -> IdEvent {
-    let bytes = weight(&job.id, &job.body);
+pub(super) fn freed(job: Job) -> IdEvent {
+    let bytes = weight_of(&job);
     IdEvent::Freed { id: job.id, sequence: job.sequence, bytes }
+}
+
+/// What the router still counts for it.
+fn weight_of(job: &Job) -> usize {
+    weight(&job.id, if job.stowed { 0 } else { job.body_bytes as usize })
 }

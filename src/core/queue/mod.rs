@@ -9,10 +9,14 @@
 //! | `answers` | a worker's word on an attempt: complete, fail, touch, release |
 //! | `deeds` | cancel, retry, delete, a peer that left |
 //! | `endings` | into a terminal state, and out of the books |
+//! | `records` | what the store has to know, and what it gives back at start |
+//! | `stowage` | bodies that only the store holds |
 
 mod answers;
 mod deeds;
 mod endings;
+mod records;
+mod stowage;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,6 +31,7 @@ use super::job::{AttemptEnd, Job, JobId, Links, OnMasterGone, Outcome, Peer, Que
 use super::masters::Masters;
 use super::waiting::{Slot, Waiting};
 use super::workers::Workers;
+use stowage::Stowage;
 
 /// At most this many failed transient jobs stay readable per queue (`spec/jobs.md`, `keep_failed_ms`).
 const MAX_KEPT_FAILURES: usize = 10_000;
@@ -65,11 +70,15 @@ pub struct Queue {
     kept_failures: VecDeque<(u32, u64)>,
     census: Census,
     paused: bool,
+    /// Durable jobs are written to a store.
+    stores: bool,
+    stowage: Stowage,
 }
 
 impl Queue {
-    /// An empty queue for jobs of this type.
-    pub fn new(number: QueueNo, kind: TypeName) -> Queue {
+    /// An empty queue for jobs of this type. With `stores`, what happens to durable jobs is written into the outbox as
+    /// records, and their ends are told when those are on disk; without, they are like others.
+    pub fn new(number: QueueNo, kind: TypeName, stores: bool) -> Queue {
         Queue {
             number,
             kind,
@@ -88,6 +97,8 @@ impl Queue {
             kept_failures: VecDeque::new(),
             census: Census::default(),
             paused: false,
+            stores,
+            stowage: Stowage::default(),
         }
     }
 
@@ -117,6 +128,9 @@ impl Queue {
         self.records.sweep(self.kept, |due| is_kept(jobs, due));
         self.workers.sweep();
         while !self.paused && self.census.queued > 0 && self.workers.is_anyone_idle() {
+            if !self.is_first_body_here() {
+                break;
+            }
             let Some(worker) = self.workers.take(self.number) else { break };
             let jobs = &self.jobs;
             let slot = self.waiting.pop(|slot| is_queued(jobs, slot)).expect("the census counts queued jobs");
@@ -204,7 +218,8 @@ impl Queue {
             id,
             sequence,
             priority,
-            body,
+            body_bytes: body.len() as u32,
+            body: Some(body),
             master: if notify || drop_with_master { peer } else { Peer::NONE },
             policy,
             accepted: now.at,
@@ -216,6 +231,7 @@ impl Queue {
             history: None,
             orphaned: false,
             notify,
+            stowed: false,
         };
         let hash = job.id.hash_value();
         let key = self.jobs.insert(job) as u32;
@@ -224,8 +240,16 @@ impl Queue {
             self.masters.link(&mut self.jobs, key);
         }
         self.census.accepted += 1;
-        out.done(peer, request);
+        out.tell(peer, Notice::Done { request, lease_ms: 0 }, self.stored(key));
+        // Before it waits, since one whose time to live is over at once ends there.
+        self.record_put(now, key, out);
         self.wait(now, key, delay_ms, out);
+        if self.jobs.contains(key as usize) {
+            if delay_ms > 0 {
+                self.record_change(now, key, out);
+            }
+            self.stow(key, out);
+        }
     }
 
     /// Into SCHEDULED or QUEUED, or out where its time to live is over.
@@ -287,12 +311,13 @@ impl Queue {
             id: job.id.clone(),
             kind: self.kind.clone(),
             priority: job.priority,
-            body: job.body.clone(),
+            body: job.body.clone().expect("its body was fetched before it was taken"),
             attempt: job.attempt,
             max_attempts: job.policy.max_attempts,
             lease_ms,
         };
         out.notices.push((peer, Notice::Assigned(assignment)));
+        self.record_change(now, key, out);
     }
 
     fn find(&self, id: &JobId) -> Option<u32> {

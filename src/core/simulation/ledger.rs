@@ -3,7 +3,7 @@
 //! It knows no queue from inside. Of each job it keeps where it must be, from what was asked, what was granted and what time
 //! it is; every word of a queue is held against that. All checks are in here; a broken one panics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::core::command::{Deed, IdEvent, Receipt};
@@ -14,8 +14,7 @@ use crate::core::{Assignment, Census, JobId, Moment, OnMasterGone, Peer, Policy,
 #[derive(Default)]
 pub(super) struct Ledger {
     /// By sequence number.
-    entries: HashMap<u64, Entry>,
-    by_queue: HashMap<QueueNo, Vec<u64>>,
+    entries: BTreeMap<u64, Entry>,
     /// What each worker has in hand, and how much it may.
     hands: HashMap<Peer, Hands>,
     /// Bytes that submits brought and that ids took along.
@@ -73,10 +72,9 @@ pub(super) enum Said {
 impl Ledger {
     /// A submit was granted.
     pub(super) fn accepted(&mut self, now: Moment, entry: Entry) {
-        let rival = self.entries.values().find(|other| other.id == entry.id && other.lives() && !other.orphaned);
-        assert!(rival.is_none(), "two live jobs have the id {}", entry.id);
+        let rival = self.entries.values().find(|other| other.id == entry.id && other.keeps_its_id());
+        assert!(rival.is_none(), "{} is the id of two jobs", entry.id);
         self.bytes += entry.weight as i64;
-        self.by_queue.entry(entry.queue).or_default().push(entry.sequence);
         let sequence = entry.sequence;
         let twin = self.entries.insert(sequence, entry);
         assert!(twin.is_none(), "sequence number {sequence} was given twice");
@@ -160,6 +158,7 @@ impl Ledger {
                 entry.expire(now);
             }
             Deed::Retry => {}
+            Deed::Find => assert!(granted, "find {id}"),
             Deed::Delete => assert_eq!(granted, !entry.lives(), "delete {id} while {:?}", entry.place),
         }
     }
@@ -184,7 +183,7 @@ impl Ledger {
     pub(super) fn told(&mut self, queue: QueueNo, master: Peer, id: &JobId) {
         let waits = |entry: &&mut Entry| entry.id == *id && entry.told < entry.endings;
         let entry = self.of(queue).find(waits).unwrap_or_else(|| panic!("{master:?} is told of {id} once too often"));
-        assert!(entry.notify && entry.master == master, "{master:?} never asked for {id}");
+        assert_eq!(entry.master, master, "{id} is told to its master");
         entry.told += 1;
     }
 
@@ -201,6 +200,8 @@ impl Ledger {
             IdEvent::GivesWay { sequence, .. } | IdEvent::Taken { sequence, .. } => {
                 assert!(!self.entry(*sequence).freed, "an event after the last");
             }
+            IdEvent::RetryDecided { .. } => {}
+            IdEvent::Archived { .. } | IdEvent::Stowed { .. } => unreachable!("there is no store"),
         }
     }
 
@@ -216,8 +217,7 @@ impl Ledger {
                 Place::Dropped => dropped += 1,
                 Place::Over => {}
             }
-            let due = if entry.notify { entry.endings } else { 0 };
-            assert_eq!(entry.told, due, "{}: its master was told {} of {due} times", entry.id, entry.told);
+            assert_eq!(entry.told, entry.endings, "{}: its master is told of every ending", entry.id);
         }
         let counted = (census.accepted, census.scheduled + census.queued, census.running, census.dropped);
         assert_eq!(counted, (accepted, waiting, held, dropped), "accepted, waiting, held and dropped of queue {queue}");
@@ -239,7 +239,7 @@ impl Ledger {
 
     /// How often this master must have been told in all.
     pub(super) fn endings_for(&self, master: Peer) -> u32 {
-        self.entries.values().filter(|entry| entry.notify && entry.master == master).map(|entry| entry.endings).sum()
+        self.entries.values().filter(|entry| entry.master == master).map(|entry| entry.endings).sum()
     }
 
     /// How many jobs there ever were.
@@ -267,7 +267,7 @@ impl Ledger {
         self.entries.get_mut(&sequence).expect("only accepted jobs are spoken of")
     }
 
-    /// The jobs of a queue, youngest first.
+    /// The jobs of a queue.
     fn of(&mut self, queue: QueueNo) -> impl Iterator<Item = &mut Entry> {
         self.entries.values_mut().filter(move |entry| entry.queue == queue)
     }
@@ -278,6 +278,10 @@ impl Entry {
         matches!(self.place, Place::Waiting(_) | Place::Held { .. })
     }
 
+    fn keeps_its_id(&self) -> bool {
+        (self.lives() && !self.orphaned) || (self.policy.durable && !self.freed)
+    }
+
     /// Smaller goes first.
     fn rank(&self) -> (std::cmp::Reverse<i64>, u64) {
         (std::cmp::Reverse(self.priority), self.sequence)
@@ -285,7 +289,7 @@ impl Entry {
 
     fn end(&mut self) {
         self.place = Place::Over;
-        self.endings += u32::from(!self.orphaned);
+        self.endings += u32::from(self.notify && !self.orphaned);
     }
 
     fn expire(&mut self, now: Moment) {

@@ -192,7 +192,7 @@ impl Session {
         let kind = kind.and_then(|raw| fields::cached_type(raw, &mut self.last_type).ok());
         let kind = kind.ok_or_else(|| Wrong::member("type").of(&id))?;
         let priority = fields::priority(priority).map_err(|name| Wrong::member(name).of(&id))?;
-        let ack = fields::given(ack).map_or(Some(false), json::boolean).ok_or_else(|| Wrong::member("ack").of(&id))?;
+        let ack = fields::flag(ack, false, "ack").map_err(|name| Wrong::member(name).of(&id))?;
         let body = arg.map_or_else(Body::default, |raw| Body::from(raw.as_bytes()));
         let request = self.replies.expect(Asked::Do { id: id.clone(), kind: kind.clone(), ack });
         let policy = POLICY.clone();
@@ -218,12 +218,15 @@ impl Session {
             Some(_) => return Err(Wrong::member("jobs")),
             None => None,
         };
-        let types = fields::type_names(types, self.limits.max_types).ok_or(Wrong::member("types"))?;
+        let types = types.and_then(|raw| fields::type_names(raw, self.limits.max_types)).ok_or(Wrong::member("types"))?;
+        let types = self.working.not_granted(types);
+        if self.working.types() + types.len() > self.limits.max_types {
+            return Err(Wrong { code: Refusal::QueueFull.code(), reason: Refusal::QueueFull.reason(), id: None });
+        }
         self.metrics.workers_added.add(1);
         if let Some(jobs) = jobs {
             self.working.want(jobs, turn.commands);
         }
-        let types = self.working.not_granted(types);
         if !types.is_empty() {
             let request = self.replies.expect(Asked::CanDo { types: types.clone() });
             self.working.asked(request, &types);

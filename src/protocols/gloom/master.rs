@@ -109,10 +109,7 @@ impl Master {
         }
         let id = fields::id(id.ok_or(Refused::missing("id"))?).map_err(|_| Refused::wrong("id"))?;
         let body = body.ok_or(Refused::missing("body"))?;
-        let kind = match fields::given(kind) {
-            Some(raw) => fields::cached_type(raw, &mut self.last_type).map_err(|_| Refused::wrong("type"))?,
-            None => TypeName::unnamed(),
-        };
+        let kind = fields::type_or_default(kind, &mut self.last_type).map_err(|_| Refused::wrong("type"))?;
         let priority = fields::priority(priority).map_err(Refused::wrong)?;
         let policy = RawPolicy { durable, delay_ms, lease_ms, max_attempts, ttl_ms, ..RawPolicy::default() };
         let (policy, delay_ms) = policy.read(&self.defaults, &mut self.last_policy).map_err(Refused::wrong)?;

@@ -1,0 +1,184 @@
+//! The shapes that are measured, as data. A new shape is a new row in `all`.
+
+use std::time::Duration;
+
+use crate::cores::Place;
+
+/// How many masters, workers and jobs, and what is looked at.
+#[derive(Clone)]
+pub struct Shape {
+    /// On the command line.
+    pub name: &'static str,
+    /// In the table.
+    pub title: String,
+    pub masters: u16,
+    /// Jobs that each master keeps submitted and unanswered.
+    pub outstanding: u32,
+    pub workers: u32,
+    pub body_bytes: usize,
+    /// Over how many types the jobs are dealt in turn. Workers join them in turn, too.
+    pub types: u32,
+    /// What lies in the queues all the while.
+    pub standing: Standing,
+    /// Idle workers of a type that nobody uses.
+    pub crowd: u32,
+    pub measure: Measure,
+    pub place: Place,
+    pub field: Field,
+}
+
+/// Jobs that are queued before the measurement, and should not matter to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    None,
+    /// This many of a lower priority, behind the measured ones in the same queue.
+    Behind(u32),
+    /// One in each of this many other queues.
+    Aside(u32),
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// A closed loop in its steady state.
+    Steady,
+    /// All jobs in, then all jobs out. `outstanding` of each master in all.
+    Backlog,
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    Everybody,
+    /// What only the server can do, or what is only its own affair.
+    Server,
+}
+
+/// How large the numbers are.
+pub struct Scale {
+    pub seconds: Duration,
+    pub queued: u32,
+    pub crowd: u32,
+    pub types: u32,
+}
+
+impl Scale {
+    /// The numbers of the targets.
+    pub fn full(seconds: Duration) -> Scale {
+        Scale { seconds, queued: 1_000_000, crowd: 10_000, types: 10_000 }
+    }
+
+    /// Enough to see that everything works.
+    pub fn quick(seconds: Duration) -> Scale {
+        Scale { seconds, queued: 10_000, crowd: 200, types: 100 }
+    }
+}
+
+impl Shape {
+    /// Open files that the load program needs, roughly; a server needs no more.
+    pub fn connections(&self) -> u64 {
+        u64::from(self.masters) * 2 + u64::from(self.workers) + u64::from(self.crowd) + 100
+    }
+
+    /// The shape whose cost this one should have, if nothing depends on what it adds.
+    pub fn compared_to(&self) -> Option<&'static str> {
+        COMPARISONS.iter().find(|(shape, _)| *shape == self.name).map(|(_, other)| *other)
+    }
+}
+
+/// Every shape, in the order of the report.
+pub fn all(scale: &Scale) -> Vec<Shape> {
+    let Scale { queued, crowd, types, .. } = *scale;
+    let steady = |name, masters, outstanding, workers| Shape {
+        name,
+        title: format!("{masters} × {outstanding} × {workers}"),
+        masters,
+        outstanding,
+        workers,
+        body_bytes: 64,
+        types: 1,
+        standing: Standing::None,
+        crowd: 0,
+        measure: Measure::Steady,
+        place: Place::Apart,
+        field: Field::Everybody,
+    };
+    let server = |name, title: String, workers, types, standing| Shape {
+        title,
+        types,
+        standing,
+        field: Field::Server,
+        ..steady(name, 4, 64, workers)
+    };
+    let body = |name, title: &str, body_bytes| Shape {
+        title: format!("4 × 64 × 8, bodies of {title}"),
+        body_bytes,
+        ..steady(name, 4, 64, 8)
+    };
+    let backlog = Shape {
+        title: format!("{} jobs queued, then worked off by 8 workers", thousands(queued)),
+        measure: Measure::Backlog,
+        ..steady("backlog", 4, queued / 4, 8)
+    };
+    let idle = Shape {
+        title: format!("1 × 1 × 1 beside {} idle workers", thousands(crowd)),
+        crowd,
+        place: Place::Together,
+        ..steady("idle", 1, 1, 1)
+    };
+    let aside = format!("4 × 64 × 8, {} other types with a job each", thousands(types - 1));
+    let one = format!("4 × 64 × {}, all of one type", thousands(types));
+    let each = format!("4 × 64 × {0}, jobs dealt over {0} types", thousands(types));
+    let shallow = "4 × 64 × 8, 10 jobs of lower priority behind".to_owned();
+    let deep = format!("4 × 64 × 8, {} jobs of lower priority behind", thousands(queued));
+    vec![
+        Shape { place: Place::Together, ..steady(ALONE, 1, 1, 1) },
+        steady(BUSY, 4, 64, 8),
+        steady(WIDE, 64, 16, 64),
+        body("1KiB", "1 KiB", 1024),
+        body("64KiB", "64 KiB", 64 * 1024),
+        backlog,
+        idle,
+        server(TYPES_ASIDE, aside, 8, 1, Standing::Aside(types - 1)),
+        server(ONE_TYPE, one, types, 1, Standing::None),
+        server(MANY_TYPES, each, types, types, Standing::None),
+        server(SHALLOW, shallow, 8, 1, Standing::Behind(10)),
+        server(DEEP, deep, 8, 1, Standing::Behind(queued)),
+    ]
+}
+
+/// 1000000 as 1,000,000.
+pub fn thousands(number: impl ToString) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// One of everything.
+pub const ALONE: &str = "1x1x1";
+/// A few busy masters.
+pub const BUSY: &str = "4x64x8";
+/// Many of everything.
+pub const WIDE: &str = "64x16x64";
+/// A million jobs.
+pub const BACKLOG: &str = "backlog";
+/// A crowd of workers.
+pub const IDLE: &str = "idle";
+/// Many types that nobody uses now.
+pub const TYPES_ASIDE: &str = "types-aside";
+/// A worker per type, but all of one.
+pub const ONE_TYPE: &str = "types-1";
+/// A worker per type.
+pub const MANY_TYPES: &str = "types-10000";
+/// Almost nothing behind.
+pub const SHALLOW: &str = "depth-10";
+/// A lot behind.
+pub const DEEP: &str = "depth-1000000";
+
+const COMPARISONS: [(&str, &str); 3] = [(TYPES_ASIDE, BUSY), (MANY_TYPES, ONE_TYPE), (DEEP, SHALLOW)];

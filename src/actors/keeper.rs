@@ -1,0 +1,215 @@
+//! The keeper of the store, on a thread of its own: it may block.
+//!
+//! A turn gathers what all queues sent while the last commit was under way, and commits it at once: one sync for all, no
+//! timer. Only then do the queues say what depends on it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, MessageResult};
+use log::{error, warn};
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::clock::Clock;
+use super::queue::{Committed, Fetched, QueueActor};
+use super::supervisor::{ArchiveForgot, EXIT_FAILED, Supervisor};
+use super::turn::{self, Settle};
+use crate::core::JobId;
+use crate::core::record::Record;
+use crate::store::{Store, StoreError};
+
+/// How often the archive is tidied, and a commit that found no room is tried again.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+
+/// One tidying names at most so many jobs.
+const TIDY_MOST: usize = 1_000;
+
+/// Keeps durable jobs.
+pub struct Keeper {
+    store: Option<Box<dyn Store>>,
+    clock: Clock,
+    supervisor: Addr<Supervisor>,
+    commits: Vec<Commit>,
+    fetches: Vec<Fetch>,
+    tidy_at: Instant,
+    alarm: Alarm,
+    /// There was no room even for the ends of jobs: once said.
+    full: bool,
+}
+
+impl Keeper {
+    /// A keeper of a store that was recovered.
+    pub fn new(store: Box<dyn Store>, clock: Clock, supervisor: Addr<Supervisor>) -> Keeper {
+        let tidy_at = Instant::now() + TIDY_EVERY;
+        Keeper {
+            store: Some(store),
+            clock,
+            supervisor,
+            commits: Vec::new(),
+            fetches: Vec::new(),
+            tidy_at,
+            alarm: Alarm::default(),
+            full: false,
+        }
+    }
+
+    /// Commits what was gathered. Where there is no room, submits are refused and the rest is tried by itself; if even that
+    /// doesn't fit it waits, and with it the words that depend on it.
+    fn commit(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        if self.commits.is_empty() {
+            return;
+        }
+        let records: Vec<Record> = self.commits.iter_mut().flat_map(|commit| commit.records.drain(..)).collect();
+        let refused = match store.commit(&records) {
+            Ok(()) => HashSet::new(),
+            Err(StoreError::Full(why)) => {
+                let puts: HashSet<u64> = puts(&records).map(|(_, sequence)| sequence).collect();
+                let rest: Vec<Record> =
+                    records.iter().filter(|record| !puts.contains(&record.sequence())).cloned().collect();
+                if !std::mem::replace(&mut self.full, true) {
+                    warn!("the disk is full ({why}): durable submits are refused until there is room");
+                }
+                match store.commit(&rest) {
+                    Ok(()) => puts,
+                    Err(StoreError::Full(_)) => {
+                        if let Some(first) = self.commits.first_mut() {
+                            first.records = records;
+                        }
+                        return;
+                    }
+                    Err(error) => give_up(&error),
+                }
+            }
+            Err(error) => give_up(&error),
+        };
+        if refused.is_empty() {
+            self.full = false;
+        }
+        let refused: Vec<(JobId, u64)> = puts(&records).filter(|(_, sequence)| refused.contains(sequence)).collect();
+        for Commit { queue, .. } in self.commits.drain(..) {
+            queue.do_send(Committed { refused: refused.clone() });
+        }
+    }
+
+    fn fetch(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        for Fetch { queue, sequences } in self.fetches.drain(..) {
+            match store.bodies(&sequences) {
+                Ok(bodies) => queue.do_send(Fetched { bodies }),
+                Err(error) => give_up(&error),
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        match store.tidy(self.clock.now().wall_ms, TIDY_MOST) {
+            Ok(forgotten) => {
+                let more = forgotten.len() == TIDY_MOST;
+                self.tidy_at = Instant::now() + if more { Duration::ZERO } else { TIDY_EVERY };
+                if !forgotten.is_empty() {
+                    let jobs = forgotten.into_iter().map(|archived| (archived.id, archived.sequence)).collect();
+                    self.supervisor.do_send(ArchiveForgot { jobs });
+                }
+            }
+            Err(StoreError::Full(_)) => self.tidy_at = Instant::now() + TIDY_EVERY,
+            Err(error) => give_up(&error),
+        }
+    }
+}
+
+fn puts(records: &[Record]) -> impl Iterator<Item = (JobId, u64)> + '_ {
+    records.iter().filter_map(|record| match record {
+        Record::Put(job) => Some((job.id.clone(), job.sequence)),
+        Record::Change { .. } | Record::Remove { .. } => None,
+    })
+}
+
+/// After a failed sync nothing is certain: no answer that depends on it is ever sent, the server stops (`spec/jobs.md`,
+/// guarantee 9).
+fn give_up(error: &StoreError) -> ! {
+    error!("the store has failed, nothing it was told last is certain: {error}; stopping");
+    std::process::exit(EXIT_FAILED)
+}
+
+impl Actor for Keeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        turn::begin(ctx);
+    }
+}
+
+impl Settle for Keeper {
+    fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+        self.commit();
+        self.fetch();
+        if self.store.is_some() && self.alarm.rings(Some(self.tidy_at), wake) {
+            self.tidy();
+            wake.waker().wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!("the keeper of the store has failed; stopping");
+            std::process::exit(EXIT_FAILED);
+        }
+    }
+}
+
+/// Put these records on disk.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Commit {
+    /// Who is told when they are.
+    pub queue: Addr<QueueActor>,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+impl Handler<Commit> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, commit: Commit, _: &mut Self::Context) {
+        self.commits.push(commit);
+    }
+}
+
+/// Read these bodies.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Fetch {
+    /// Who gets them.
+    pub queue: Addr<QueueActor>,
+    /// The jobs.
+    pub sequences: Vec<u64>,
+}
+
+impl Handler<Fetch> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, fetch: Fetch, _: &mut Self::Context) {
+        self.fetches.push(fetch);
+    }
+}
+
+/// Commit what is there, close the store, stop. Answered when it is done.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CloseStore;
+
+impl Handler<CloseStore> for Keeper {
+    type Result = MessageResult<CloseStore>;
+
+    fn handle(&mut self, _: CloseStore, ctx: &mut Self::Context) -> Self::Result {
+        self.commit();
+        self.store = None;
+        ctx.stop();
+        MessageResult(())
+    }
+}

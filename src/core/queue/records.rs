@@ -1,0 +1,213 @@
+//! What the store has to know of a durable job, and what it gives back at start (`spec/jobs.md`, guarantees 1 and 6).
+//!
+//! Records tell where a job is, not how it came there: within a commit the last word on a job holds, so a job that is
+//! submitted, handed out and answered within one commit is written once.
+
+use super::super::command::{Held, IdEvent, Notice, Outbox, Receipt, Refusal};
+use super::super::deadlines::{Moment, Now};
+use super::super::job::{Attempt, AttemptEnd, Body, Job, JobId, Links, Outcome, Peer, State};
+use super::super::record::{Progress, Record, StoredAttempt, StoredJob, StoredState};
+use super::endings::freed;
+use super::{Queue, Run};
+
+impl Queue {
+    /// The sequence number of a job that a store keeps.
+    pub(super) fn stored(&self, key: u32) -> Option<u64> {
+        let job = &self.jobs[key as usize];
+        (self.stores && job.policy.durable).then_some(job.sequence)
+    }
+
+    /// A job is new to the store.
+    pub(super) fn record_put(&self, now: Now, key: u32, out: &mut Outbox) {
+        let Some(sequence) = self.stored(key) else { return };
+        let job = &self.jobs[key as usize];
+        out.records.push(Record::Put(Box::new(StoredJob {
+            sequence,
+            id: job.id.clone(),
+            kind: self.kind.clone(),
+            priority: job.priority,
+            body: job.body.clone().expect("a new job has its body"),
+            policy: job.policy.clone(),
+            created_ms: wall(now, job.accepted),
+            born_ms: wall(now, job.born),
+            progress: self.progress(now, job),
+        })));
+    }
+
+    /// A job has moved on; nothing happens if it ended meanwhile, which is recorded by itself.
+    pub(super) fn record_change(&self, now: Now, key: u32, out: &mut Outbox) {
+        if !self.jobs.contains(key as usize) {
+            return;
+        }
+        let Some(sequence) = self.stored(key) else { return };
+        out.records.push(Record::Change { sequence, progress: self.progress(now, &self.jobs[key as usize]) });
+    }
+
+    /// A job has ended, and the archive keeps its record.
+    pub(super) fn record_end(
+        &self,
+        now: Now,
+        key: u32,
+        outcome: Outcome,
+        detail: Option<Body>,
+        keep_ms: u64,
+        out: &mut Outbox,
+    ) {
+        let Some(sequence) = self.stored(key) else { return };
+        let forget_ms = now.wall_ms.saturating_add(keep_ms);
+        let state = StoredState::Finished { outcome, detail, at_ms: now.wall_ms, forget_ms };
+        let progress = Progress { state, ..self.progress(now, &self.jobs[key as usize]) };
+        out.records.push(Record::Change { sequence, progress });
+    }
+
+    /// A job's record goes.
+    pub(super) fn record_removal(&self, key: u32, out: &mut Outbox) {
+        if let Some(sequence) = self.stored(key) {
+            out.records.push(Record::Remove { sequence });
+        }
+    }
+
+    /// The disk was full: these jobs, whose submits were in the refused commit, were never accepted. Says what remains to
+    /// be said of the words that waited for that commit.
+    pub fn retract(&mut self, refused: &[(JobId, u64)], held: Vec<Held>, out: &mut Outbox) {
+        for (id, sequence) in refused {
+            if let Some(key) = self.find(id).filter(|key| self.jobs[*key as usize].sequence == *sequence) {
+                self.take_back(key, out);
+            }
+        }
+        for Held { peer, notice, sequence } in held {
+            let is_refused = refused.iter().any(|(_, other)| *other == sequence);
+            match notice {
+                Notice::Done { request, .. } if is_refused => out.refuse(peer, request, Refusal::DiskFull),
+                Notice::Ended { .. } if is_refused => {}
+                notice => out.notices.push((peer, notice)),
+            }
+        }
+    }
+
+    /// Out of the books as if it had never been accepted.
+    fn take_back(&mut self, key: u32, out: &mut Outbox) {
+        let job = &self.jobs[key as usize];
+        match job.state {
+            State::Scheduled(_) | State::Queued => self.leave_waiting(key),
+            State::Running(run) => {
+                let receipt = Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries };
+                let run = self.end_run(run);
+                if let Some(worker) = self.workers.of(run.worker) {
+                    worker.cancelled.push((receipt.sequence, receipt.delivery));
+                    out.notices.push((run.worker, Notice::Withdrawn { receipt }));
+                }
+            }
+            State::Finished(_) => return,
+        }
+        self.census.accepted -= 1;
+        self.masters.unlink(&mut self.jobs, key);
+        let orphaned = self.jobs[key as usize].orphaned;
+        let job = self.remove(key);
+        if !orphaned {
+            out.ids.push(freed(job));
+        }
+    }
+
+    /// A job that the store gave back at start. What a connection held goes back at once; what others held stays theirs for
+    /// a full new lease. A body of `body_bytes` that it comes without stays in the store until it is needed.
+    pub fn restore(&mut self, now: Now, stored: StoredJob, body_bytes: usize, out: &mut Outbox) {
+        let StoredJob { sequence, id, priority, body, policy, created_ms, born_ms, progress, .. } = stored;
+        let Progress { state, attempt, deliveries, history } = progress;
+        let history: Vec<Attempt> = history.into_iter().map(|attempt| restored(now, attempt)).collect();
+        let job = Job {
+            id,
+            sequence,
+            priority,
+            body_bytes: body_bytes as u32,
+            body: (body.len() == body_bytes).then_some(body),
+            policy,
+            master: Peer::NONE,
+            accepted: moment(now, created_ms),
+            born: moment(now, born_ms),
+            state: State::Queued,
+            attempt,
+            deliveries,
+            chain: Links::ALONE,
+            history: (!history.is_empty()).then(|| Box::new(history)),
+            orphaned: false,
+            notify: false,
+            stowed: false,
+        };
+        let hash = job.id.hash_value();
+        let key = self.jobs.insert(job) as u32;
+        self.by_id.insert_unique(hash, key, |key| self.jobs[*key as usize].id.hash_value());
+        self.census.accepted += 1;
+        match state {
+            StoredState::Queued => self.wait(now, key, 0, out),
+            StoredState::Scheduled { at_ms } => self.wait(now, key, at_ms.saturating_sub(now.wall_ms), out),
+            StoredState::Running { worker, started_ms, lease_ms } => {
+                self.census.running += 1;
+                let started = moment(now, started_ms);
+                let lease = lease_ms.unwrap_or(0);
+                let ends = self.leases.add(now.at, lease, key, sequence);
+                let worker_name = worker;
+                let run = Run { job: key, worker: Peer::NONE, worker_name, lease_ms: lease, ends, started, progress: None };
+                let run = self.runs.insert(run) as u32;
+                self.jobs[key as usize].state = State::Running(run);
+                if lease_ms.is_none() {
+                    self.give_back(now, run, AttemptEnd::WorkerGone, out);
+                }
+            }
+            StoredState::Finished { .. } => unreachable!("the store gives back live jobs"),
+        }
+        match self.jobs.get_mut(key as usize).filter(|job| job.sequence == sequence) {
+            // It ended at once.
+            None => {}
+            Some(job) if job.body.is_none() => {
+                job.stowed = true;
+                out.ids.push(IdEvent::Stowed { bytes: body_bytes });
+            }
+            Some(_) => self.stow(key, out),
+        }
+    }
+
+    fn progress(&self, now: Now, job: &Job) -> Progress {
+        let state = match &job.state {
+            State::Scheduled(at) => StoredState::Scheduled { at_ms: wall(now, *at) },
+            State::Queued => StoredState::Queued,
+            State::Running(run) => {
+                let run = &self.runs[*run as usize];
+                let (worker, started_ms) = (run.worker_name.clone(), wall(now, run.started));
+                // Whoever has a job over a connection loses it with the connection.
+                StoredState::Running { worker, started_ms, lease_ms: None }
+            }
+            State::Finished(_) => StoredState::Queued,
+        };
+        let history = job.history.iter().flat_map(|history| history.iter()).map(|attempt| stored(now, attempt)).collect();
+        Progress { state, attempt: job.attempt, deliveries: job.deliveries, history }
+    }
+}
+
+/// The wall's time of a moment.
+fn wall(now: Now, moment: Moment) -> u64 {
+    let (past, future) = (now.at.ms_since(moment), moment.ms_since(now.at));
+    now.wall_ms.saturating_sub(past).saturating_add(future)
+}
+
+/// The moment of a wall's time that has passed; before this clock began, its beginning.
+fn moment(now: Now, wall_ms: u64) -> Moment {
+    Moment(now.at.0.saturating_sub(now.wall_ms.saturating_sub(wall_ms).saturating_mul(1_000)))
+}
+
+fn stored(now: Now, attempt: &Attempt) -> StoredAttempt {
+    let Attempt { number, worker, started, ended, end, error } = attempt;
+    StoredAttempt {
+        number: *number,
+        worker: worker.clone(),
+        started_ms: wall(now, *started),
+        ended_ms: wall(now, *ended),
+        end: *end,
+        error: error.clone(),
+    }
+}
+
+fn restored(now: Now, attempt: StoredAttempt) -> Attempt {
+    let StoredAttempt { number, worker, started_ms, ended_ms, end, error } = attempt;
+    Attempt { number, worker, started: moment(now, started_ms), ended: moment(now, ended_ms), end, error }
+}

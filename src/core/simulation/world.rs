@@ -1,0 +1,349 @@
+//! A small server without sockets: sessions, the router, queues, and mail between them that takes its time.
+//!
+//! Every message waits in a mailbox until the dice choose its reader, so that everything that can overtake something does;
+//! only what one sends to another stays in order.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::dice::Dice;
+use super::ledger::{Entry, Ledger, Place, Said};
+use super::session::{Manners, Rumours, Session, kind};
+use crate::core::command::{Batch, Command, Deed, Introduction, Notice, Outbox, Receipt, Submission};
+use crate::core::router::{Router, Routes};
+use crate::core::{Answer, IdEvent, JobId, Limits, Moment, Now, Peer, Queue, QueueNo, Request};
+
+/// A server and everybody who is connected to it.
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) now: Now,
+    pub(super) router: Router,
+    /// What the router has not read.
+    in_tray: VecDeque<Letter>,
+    pub(super) queues: Vec<Office>,
+    /// The living.
+    pub(super) sessions: BTreeMap<Peer, Session>,
+    pub(super) ledger: Ledger,
+    pub(super) manners: Manners,
+    /// Everybody who ever lived: mail from the dead is still read.
+    introductions: HashMap<Peer, Introduction>,
+    rumours: Rumours,
+    posted: u64,
+    loud: bool,
+}
+
+/// A queue and its mailbox.
+pub(super) struct Office {
+    pub(super) queue: Queue,
+    pub(super) paused: bool,
+    mailbox: VecDeque<Mail>,
+    /// When its oldest mail came.
+    oldest: u64,
+}
+
+/// Mail for a queue.
+enum Mail {
+    Batch(Batch),
+    Gone(Peer),
+}
+
+/// Mail for the router.
+enum Letter {
+    Batch(Batch),
+    Gone(Peer),
+    Ids(QueueNo, Vec<IdEvent>),
+}
+
+/// What of a command the ledger has to know once it was answered.
+enum Asked {
+    Submit(Request, Box<Entry>),
+    Answer(Request, Receipt, Said),
+    Deed(Request, JobId, Deed),
+    Nothing,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, loud: bool) -> World {
+        let mut dice = Dice::new(seed);
+        let manners = Manners { wild: true, types: 1 + dice.below(4), ids: dice.of(&[10, 40, 1_000]) };
+        World {
+            dice,
+            now: Now { at: Moment(1_000), wall_ms: 1 },
+            router: Router::new(Arc::new(Limits::default())),
+            in_tray: VecDeque::new(),
+            queues: Vec::new(),
+            sessions: BTreeMap::new(),
+            ledger: Ledger::default(),
+            manners,
+            introductions: HashMap::new(),
+            rumours: Rumours::default(),
+            posted: 0,
+            loud,
+        }
+    }
+
+    /// A peer connects.
+    pub(super) fn connect(&mut self, types: &[u64], credit: u32, is_master: bool) -> Peer {
+        let peer = Peer(1 + self.introductions.len() as u64);
+        let mut session = Session::new(peer, &mut self.dice);
+        session.is_master = is_master;
+        self.introductions.insert(peer, session.who.clone());
+        let mut commands = Vec::new();
+        session.want(credit, &mut self.ledger, &mut commands);
+        if !types.is_empty() {
+            commands.push(session.join(types.iter().map(|number| kind(*number)).collect()));
+        }
+        self.sessions.insert(peer, session);
+        self.send(peer, commands);
+        peer
+    }
+
+    /// A peer dies: what it has not read is lost, what it has sent is not.
+    pub(super) fn disconnect(&mut self, peer: Peer) {
+        self.say(|| format!("{peer:?} dies"));
+        let session = self.sessions.remove(&peer).expect("only the living die");
+        session.who.demand.close();
+        self.ledger.died(peer);
+        self.in_tray.push_back(Letter::Gone(peer));
+    }
+
+    /// A peer reads its mail and does one thing or another.
+    pub(super) fn act(&mut self, peer: Peer) -> bool {
+        let session = self.sessions.get_mut(&peer).expect("only the living act");
+        session.read();
+        let commands = session.act(self.manners, &mut self.dice, &mut self.ledger, &self.rumours);
+        let acted = !commands.is_empty();
+        self.send(peer, commands);
+        acted
+    }
+
+    /// Onto the router's office.
+    pub(super) fn send(&mut self, peer: Peer, commands: Vec<Command>) {
+        if !commands.is_empty() {
+            self.say(|| format!("{peer:?} says {commands:?}"));
+            self.in_tray.push_back(Letter::Batch(Batch { peer, commands }));
+        }
+    }
+
+    /// The router reads some of its mail.
+    pub(super) fn route(&mut self, most: usize) {
+        for _ in 0..most {
+            match self.in_tray.pop_front() {
+                None => break,
+                Some(Letter::Batch(batch)) => self.route_batch(batch),
+                Some(Letter::Gone(peer)) => {
+                    for queue in self.router.peer_gone(peer) {
+                        self.post(queue, Mail::Gone(peer));
+                    }
+                }
+                Some(Letter::Ids(queue, events)) => {
+                    for event in events {
+                        self.router.id_event(queue, event);
+                    }
+                }
+            }
+        }
+    }
+
+    fn route_batch(&mut self, batch: Batch) {
+        let mut routes = Routes::default();
+        self.router.route(batch, &mut routes);
+        for (number, kind) in routes.opened {
+            assert_eq!(number as usize, self.queues.len());
+            self.queues.push(Office { queue: Queue::new(number, kind, false), paused: false, mailbox: VecDeque::new(), oldest: 0 });
+        }
+        for (queue, batch) in routes.batches {
+            self.post(queue, Mail::Batch(batch));
+        }
+        self.deliver(routes.notices);
+    }
+
+    /// A queue takes its turn: what is due, some of its mail, then it hands out jobs.
+    pub(super) fn turn(&mut self, number: QueueNo, most: usize) {
+        let mut out = Outbox::default();
+        let now = self.now;
+        let mut said = Outbox::default();
+        self.of(number).queue.tick(now, &mut out);
+        self.ledger.ticked(now.at, number);
+        self.hear(number, &mut out, &mut said);
+        for _ in 0..most {
+            let Some(mail) = self.of(number).mailbox.pop_front() else { break };
+            match mail {
+                Mail::Gone(peer) => {
+                    self.of(number).queue.peer_gone(now, peer, &mut out);
+                    self.ledger.gone(now.at, number, peer);
+                    self.hear(number, &mut out, &mut said);
+                }
+                Mail::Batch(Batch { peer, commands }) => {
+                    let who = self.introductions[&peer].clone();
+                    for command in commands {
+                        let asked = asked(number, peer, &command, now.at);
+                        self.of(number).queue.apply(now, peer, &who, command, &mut out);
+                        self.granted(number, asked, &out);
+                        self.hear(number, &mut out, &mut said);
+                    }
+                }
+            }
+        }
+        self.of(number).queue.settle(now, &mut out);
+        self.hear(number, &mut out, &mut said);
+        let census = self.of(number).queue.census();
+        self.ledger.audit(number, census);
+        self.in_tray.push_back(Letter::Ids(number, said.ids));
+        self.deliver(said.notices);
+    }
+
+    /// The queue whose mail has waited longest takes its turn, as actors do; false if there is no mail.
+    pub(super) fn turn_in_order(&mut self) -> bool {
+        self.route(usize::MAX);
+        let with_mail = self.queues.iter().enumerate().filter(|(_, office)| !office.mailbox.is_empty());
+        let Some((place, _)) = with_mail.min_by_key(|(_, office)| office.oldest) else { return false };
+        self.turn(place as QueueNo, usize::MAX);
+        true
+    }
+
+    /// Everybody takes turns until there is no mail.
+    pub(super) fn read_all_mail(&mut self) {
+        self.route(usize::MAX);
+        for number in 0..self.queues.len() as QueueNo {
+            self.turn(number, usize::MAX);
+        }
+        self.route(usize::MAX);
+    }
+
+    /// Time goes by.
+    pub(super) fn pass(&mut self, at: Moment) {
+        let at = at.max(self.now.at);
+        self.now = Now { at, wall_ms: at.0 / 1_000 };
+        self.say(|| "time passes".to_owned());
+    }
+
+    /// When something is due next, in whatever queue.
+    pub(super) fn next_alarm(&mut self) -> Option<Moment> {
+        self.queues.iter_mut().filter_map(|office| office.queue.next_alarm()).min()
+    }
+
+    /// With no mail on its way, a ready job and a free hand that could work on it don't exist together.
+    pub(super) fn nobody_waits_in_vain(&mut self) {
+        self.read_all_mail();
+        for number in 0..self.queues.len() {
+            let office = &self.queues[number];
+            if office.paused || self.ledger.ready(self.now.at, number as QueueNo) == 0 {
+                continue;
+            }
+            let mut workers = self.sessions.values().filter(|session| session.types.contains(office.queue.kind()));
+            let idle = workers.find(|session| session.who.demand.is_free());
+            assert!(idle.is_none(), "{:?} has a free hand for queue {number}", idle.map(|session| session.peer));
+        }
+    }
+
+    fn post(&mut self, number: QueueNo, mail: Mail) {
+        self.posted += 1;
+        let office = &mut self.queues[number as usize];
+        if office.mailbox.is_empty() {
+            office.oldest = self.posted;
+        }
+        office.mailbox.push_back(mail);
+    }
+
+    fn of(&mut self, number: QueueNo) -> &mut Office {
+        &mut self.queues[number as usize]
+    }
+
+    /// Tells the ledger how a command was answered.
+    fn granted(&mut self, number: QueueNo, asked: Asked, out: &Outbox) {
+        let at = self.now.at;
+        let granted = |asked: Request| {
+            let mut answers = out.notices.iter().filter_map(|(_, notice)| match notice {
+                Notice::Done { request, lease_ms } if *request == asked => Some(Some(*lease_ms)),
+                Notice::Refused { request, .. } if *request == asked => Some(None),
+                _ => None,
+            });
+            let answer = answers.next().expect("every request is answered");
+            assert_eq!(answers.next(), None, "a request is answered once");
+            answer
+        };
+        match asked {
+            Asked::Submit(request, entry) => {
+                assert!(granted(request).is_some(), "a queue takes what the router lets through");
+                self.rumours.ids.push(entry.id.clone());
+                self.ledger.accepted(at, *entry);
+            }
+            Asked::Answer(request, receipt, said) => self.ledger.answered(at, receipt, said, granted(request)),
+            Asked::Deed(request, id, deed) => self.ledger.managed(at, number, &id, deed, granted(request).is_some()),
+            Asked::Nothing => {}
+        }
+    }
+
+    /// What a queue says goes to the ledger at once; to its readers, behind the id events, when the turn ends.
+    fn hear(&mut self, number: QueueNo, out: &mut Outbox, said: &mut Outbox) {
+        for (peer, notice) in &out.notices {
+            self.say(|| format!("queue {number} tells {peer:?}: {notice:?}"));
+            match notice {
+                Notice::Assigned(assignment) => {
+                    self.ledger.assigned(self.now.at, number, *peer, assignment);
+                    self.rumours.receipts.push(assignment.receipt);
+                    self.rumours.ids.push(assignment.id.clone());
+                }
+                Notice::Ended { id, .. } => self.ledger.told(number, *peer, id),
+                Notice::Done { .. } | Notice::Refused { .. } | Notice::Withdrawn { .. } | Notice::Lost { .. } => {}
+            }
+        }
+        for event in &out.ids {
+            self.ledger.id_event(event);
+        }
+        said.notices.append(&mut out.notices);
+        said.ids.append(&mut out.ids);
+    }
+
+    fn deliver(&mut self, notices: Vec<(Peer, Notice)>) {
+        for (peer, notice) in notices {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.inbox.push(notice);
+            }
+        }
+    }
+
+    fn say(&self, words: impl FnOnce() -> String) {
+        if self.loud {
+            eprintln!("{:>9} µs  {}", self.now.at.0, words());
+        }
+    }
+}
+
+fn asked(queue: QueueNo, peer: Peer, command: &Command, now: Moment) -> Asked {
+    match command {
+        Command::Submit(submission) => Asked::Submit(submission.request, Box::new(entry(queue, peer, submission, now))),
+        Command::Answer { request, receipt, answer } => {
+            let said = match answer {
+                Answer::Complete(_) => Said::Complete,
+                Answer::Fail { retry, delay_ms, .. } => Said::Fail { retry: *retry, delay_ms: *delay_ms },
+                Answer::Touch { .. } => Said::Touch,
+                Answer::Release { delay_ms } => Said::Release { delay_ms: *delay_ms },
+            };
+            Asked::Answer(*request, *receipt, said)
+        }
+        Command::Manage { request, id, deed } => Asked::Deed(*request, id.clone(), *deed),
+        Command::Join { .. } | Command::Leave { .. } | Command::Ready { .. } | Command::Forget { .. } => Asked::Nothing,
+    }
+}
+
+fn entry(queue: QueueNo, peer: Peer, submission: &Submission, now: Moment) -> Entry {
+    Entry {
+        id: submission.id.clone(),
+        sequence: submission.sequence,
+        queue,
+        priority: submission.priority,
+        policy: submission.policy.clone(),
+        master: peer,
+        notify: submission.notify,
+        weight: submission.weight(),
+        place: Place::Waiting(now.after_ms(submission.delay_ms)),
+        born: now,
+        attempts: 0,
+        endings: 0,
+        told: 0,
+        orphaned: false,
+        freed: false,
+    }
+}

@@ -1,0 +1,455 @@
+//! The contract suite: every engine passes all of it. `Memory` is the model that the others are compared with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::sqlite::{Options, Sqlite};
+use super::{Archived, Memory, Page, Query, Recalled, Recovered, Store, StoreError};
+use crate::core::job::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
+use crate::core::record::{Progress, Record, StoredAttempt, StoredJob, StoredState};
+
+/// A folder of its own, gone with it.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new() -> Scratch {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("procession-store-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Small sizes, so that little work reaches every branch.
+pub(super) const SMALL: Options = Options { reserve_bytes: 0, idle_log_bytes: 64 << 10, busy_log_bytes: 256 << 10 };
+
+/// An engine under test.
+struct Engine {
+    name: &'static str,
+    store: Option<Box<dyn Store>>,
+    /// How it comes back after a stop; none where nothing outlives it.
+    reopen: Option<fn(&Path) -> Box<dyn Store>>,
+    scratch: Scratch,
+}
+
+impl Engine {
+    fn all() -> Vec<Engine> {
+        let durable = |name, reopen: fn(&Path) -> Box<dyn Store>| {
+            let scratch = Scratch::new();
+            Engine { name, store: Some(reopen(&scratch.path().join("jobs"))), reopen: Some(reopen), scratch }
+        };
+        vec![
+            Engine { name: "memory", store: Some(Box::new(Memory::default())), reopen: None, scratch: Scratch::new() },
+            durable("sqlite", |path| Box::new(Sqlite::open(path, SMALL).unwrap())),
+        ]
+    }
+
+    fn store(&mut self) -> &mut dyn Store {
+        &mut **self.store.as_mut().unwrap()
+    }
+
+    /// Stops it and starts it again.
+    fn restart(&mut self) {
+        if let Some(reopen) = self.reopen {
+            self.store = None;
+            self.store = Some(reopen(&self.scratch.path().join("jobs")));
+        }
+    }
+
+    fn commit(&mut self, records: &[Record]) {
+        self.store().commit(records).unwrap();
+    }
+}
+
+/// Everything that `store` keeps.
+pub(super) fn recall(store: &mut dyn Store, bodies_up_to: usize) -> (Recovered, Vec<Recalled>) {
+    let mut all = Vec::new();
+    let found = store.recover(bodies_up_to, &mut |recalled| all.push(recalled)).unwrap();
+    (found, all)
+}
+
+/// A durable job that waits.
+pub(super) fn job(sequence: u64, body: &str) -> StoredJob {
+    StoredJob {
+        sequence,
+        id: JobId::from_text(&format!("job-{sequence}")).unwrap(),
+        kind: TypeName::from_text("thumbnail").unwrap(),
+        priority: 0,
+        body: body.as_bytes().into(),
+        policy: Arc::new(Policy::durable()),
+        created_ms: 1_790_000_000_000 + sequence,
+        born_ms: 1_790_000_000_000 + sequence,
+        progress: Progress { state: StoredState::Queued, attempt: 0, deliveries: 0, history: Vec::new() },
+    }
+}
+
+pub(super) fn put(job: StoredJob) -> Record {
+    Record::Put(Box::new(job))
+}
+
+pub(super) fn running(sequence: u64) -> Record {
+    let state = StoredState::Running { worker: "w1".into(), started_ms: 1_790_000_000_500, lease_ms: None };
+    Record::Change { sequence, progress: Progress { state, attempt: 1, deliveries: 1, history: Vec::new() } }
+}
+
+pub(super) fn finished(sequence: u64, outcome: Outcome, forget_ms: u64) -> Record {
+    let detail = (outcome == Outcome::Completed).then(|| Body::from(b"{\"ok\":true}".as_slice()));
+    let state = StoredState::Finished { outcome, detail, at_ms: 1_790_000_001_000, forget_ms };
+    Record::Change { sequence, progress: Progress { state, attempt: 1, deliveries: 1, history: Vec::new() } }
+}
+
+const ALL: Query =
+    Query { kind: None, outcome: None, text: None, before: None, limit: 100, look_at: 1000, bytes: 1 << 20 };
+
+fn sequences(page: &Page) -> Vec<u64> {
+    page.jobs.iter().map(|job| job.sequence).collect()
+}
+
+#[test]
+fn nothing_is_kept_at_first() {
+    for mut engine in Engine::all() {
+        let (found, all) = recall(engine.store(), usize::MAX);
+        assert_eq!(found, Recovered { next_sequence: 1, ..Recovered::default() }, "{}", engine.name);
+        assert_eq!(all, [], "{}", engine.name);
+        assert_eq!(engine.store().page(&ALL).unwrap(), Page::default());
+        assert_eq!(engine.store().tidy(u64::MAX, 10).unwrap(), []);
+        assert_eq!(engine.store().find(1).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_job_lives_and_ends() {
+    for mut engine in Engine::all() {
+        engine.commit(&[put(job(7, "1")), put(job(9, "2"))]);
+        engine.commit(&[running(7)]);
+        engine.commit(&[finished(7, Outcome::Completed, 2_000_000_000_000)]);
+        engine.restart();
+        let (found, all) = recall(engine.store(), usize::MAX);
+        assert_eq!(found, Recovered { next_sequence: 10, live: 1, archived: 1, ..Recovered::default() });
+        let id = |text| JobId::from_text(text).unwrap();
+        let kind = TypeName::from_text("thumbnail").unwrap();
+        let ended = Archived { id: id("job-7"), sequence: 7, kind, outcome: Outcome::Completed };
+        let live = Recalled::Live { job: Box::new(job(9, "2")), body_bytes: 1 };
+        assert_eq!(all, [Recalled::Archived(ended.clone()), live], "{}", engine.name);
+        assert_eq!(engine.store().find(7).unwrap().unwrap().id, id("job-7"));
+        assert_eq!(sequences(&engine.store().page(&ALL).unwrap()), [7]);
+
+        assert_eq!(engine.store().tidy(1_999_999_999_999, 10).unwrap(), []);
+        assert_eq!(engine.store().tidy(2_000_000_000_000, 10).unwrap(), [ended]);
+        engine.commit(&[Record::Remove { sequence: 9 }]);
+        engine.restart();
+        // Numbers are never used twice, also when nothing is left.
+        assert_eq!(recall(engine.store(), 0).0, Recovered { next_sequence: 10, ..Recovered::default() }, "{}", engine.name);
+    }
+}
+
+#[test]
+fn the_last_word_on_a_job_holds() {
+    for mut engine in Engine::all() {
+        engine.commit(&[put(job(1, "1")), running(1), finished(1, Outcome::Failed, 5)]);
+        engine.commit(&[put(job(2, "2")), Record::Remove { sequence: 2 }]);
+        engine.commit(&[Record::Remove { sequence: 77 }]);
+        engine.restart();
+        let (found, _) = recall(engine.store(), 0);
+        assert_eq!(found, Recovered { next_sequence: 3, live: 0, archived: 1, ..Recovered::default() }, "{}", engine.name);
+        // Out of the archive, back into it, and away.
+        engine.commit(&[put(job(1, "1"))]);
+        assert_eq!(recall(engine.store(), 0).0.live, 1);
+        engine.commit(&[running(1), finished(1, Outcome::Cancelled, 5)]);
+        engine.commit(&[put(job(1, "1")), Record::Remove { sequence: 1 }]);
+        engine.restart();
+        assert_eq!(recall(engine.store(), 0).0, Recovered { next_sequence: 3, ..Recovered::default() }, "{}", engine.name);
+    }
+}
+
+#[test]
+fn a_change_of_an_unknown_job_is_damage() {
+    for mut engine in Engine::all() {
+        let error = engine.store().commit(&[running(5)]).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{}: {error}", engine.name);
+    }
+}
+
+#[test]
+fn bodies_can_stay_where_they_are() {
+    for mut engine in Engine::all() {
+        let sizes = [1, 100, 2_048, 2_049, 5_000, 300_000];
+        let body = |size: usize| "x".repeat(size);
+        let puts: Vec<_> = sizes.iter().zip(1..).map(|(size, sequence)| put(job(sequence, &body(*size)))).collect();
+        engine.commit(&puts);
+        engine.restart();
+        for limit in [0, 100, 2_048, 5_000, usize::MAX] {
+            let (_, all) = recall(engine.store(), limit);
+            for (recalled, size) in all.iter().zip(sizes) {
+                let Recalled::Live { job, body_bytes } = recalled else { panic!("{recalled:?}") };
+                assert_eq!(*body_bytes, size);
+                assert_eq!(job.body.len(), if size > limit { 0 } else { size }, "{}: {size} of {limit}", engine.name);
+            }
+        }
+        let bodies = engine.store().bodies(&[6, 1, 4]).unwrap();
+        assert!(bodies.iter().map(|body| body.len()).eq([300_000, 1, 2_049]), "{}", engine.name);
+        assert!(engine.store().bodies(&[7]).is_err());
+        // A long body goes with its job.
+        engine.commit(&[finished(6, Outcome::Completed, 1), Record::Remove { sequence: 5 }]);
+        assert_eq!(engine.store().find(6).unwrap().unwrap().body.len(), 300_000);
+        engine.store().tidy(1, 10).unwrap();
+        engine.restart();
+        assert_eq!(recall(engine.store(), 0).0.live, 4, "{}", engine.name);
+    }
+}
+
+#[test]
+fn pages_are_filtered_and_bounded() {
+    for mut engine in Engine::all() {
+        let outcomes = [Outcome::Completed, Outcome::Failed, Outcome::Cancelled, Outcome::Expired];
+        for sequence in 1..=40 {
+            let body = format!("\"Grüße an {sequence}\"");
+            let kind = TypeName::from_text(if sequence % 2 == 0 { "even" } else { "odd" }).unwrap();
+            engine.commit(&[put(StoredJob { kind, ..job(sequence, &body) })]);
+            if sequence <= 32 {
+                engine.commit(&[finished(sequence, outcomes[sequence as usize % 4], 1)]);
+            }
+        }
+        let mut page = |query: Query| engine.store().page(&query).unwrap();
+        assert!(sequences(&page(ALL)).into_iter().eq((1..=32).rev()));
+        let first = page(Query { limit: 3, ..ALL });
+        assert_eq!((sequences(&first), first.next), (vec![32, 31, 30], Some(30)));
+        assert_eq!(sequences(&page(Query { limit: 3, before: first.next, ..ALL })), [29, 28, 27]);
+        let last = page(Query { before: Some(3), ..ALL });
+        assert_eq!((sequences(&last), last.next), (vec![2, 1], None));
+        let kind = TypeName::from_text("odd").unwrap();
+        assert_eq!(sequences(&page(Query { kind: Some(kind), limit: 2, ..ALL })), [31, 29]);
+        assert_eq!(sequences(&page(Query { outcome: Some(Outcome::Failed), limit: 2, ..ALL })), [29, 25]);
+        for (text, found) in [("Grüße an 17", vec![17]), ("job-5", vec![5]), ("\"ok\":true", vec![32, 28, 24, 20, 16, 12, 8, 4]), ("nowhere", vec![])] {
+            assert_eq!(sequences(&page(Query { text: Some(text.into()), ..ALL })), found);
+        }
+        let looking = page(Query { text: Some("job-1\u{0}".into()), look_at: 5, ..ALL });
+        assert_eq!((looking.looked_at, looking.next, looking.jobs.len()), (5, Some(28), 0));
+        let size = "\"Grüße an 17\"".len();
+        assert_eq!(sequences(&page(Query { bytes: 2 * size, outcome: Some(Outcome::Failed), ..ALL })), [29, 25]);
+        assert_eq!(sequences(&page(Query { bytes: 0, ..ALL })), [32]);
+    }
+}
+
+#[test]
+fn tidying_is_bounded_and_oldest_first() {
+    for mut engine in Engine::all() {
+        let puts: Vec<_> = (1..=10).map(|sequence| put(job(sequence, "1"))).collect();
+        engine.commit(&puts);
+        let ends: Vec<_> = (1..=9).map(|sequence| finished(sequence, Outcome::Completed, 100 - sequence)).collect();
+        engine.commit(&ends);
+        let mut tidy = |now_ms, most| -> Vec<u64> {
+            engine.store().tidy(now_ms, most).unwrap().iter().map(|archived| archived.sequence).collect()
+        };
+        assert_eq!(tidy(90, 10), []);
+        assert_eq!(tidy(95, 3), [9, 8, 7]);
+        assert_eq!(tidy(95, 3), [6, 5]);
+        assert_eq!(tidy(u64::MAX, usize::MAX), [4, 3, 2, 1]);
+        assert_eq!(recall(engine.store(), 0).0.live, 1, "{}", engine.name);
+    }
+}
+
+/// What may happen to a store.
+#[derive(Clone, Debug)]
+enum Deed {
+    Put(Box<StoredJob>),
+    /// Out of the archive, or simply again.
+    PutAgain(Index, Progress),
+    Change(Index, Progress),
+    Remove(Index),
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<Deed>),
+    Tidy(u64, usize),
+    Page(Query),
+    Restart,
+}
+
+/// Does it to the model and to the engines, and compares.
+fn play(steps: Vec<Step>) {
+    let mut engines = Engine::all();
+    let mut next_sequence = 1;
+    for step in steps {
+        match step {
+            Step::Commit(deeds) => {
+                let known: Vec<u64> = known(engines[0].store());
+                let records = records(deeds, &known, &mut next_sequence);
+                engines.iter_mut().for_each(|engine| engine.commit(&records));
+            }
+            Step::Tidy(now_ms, most) => same(&mut engines, |store| store.tidy(now_ms, most).unwrap()),
+            Step::Page(query) => same(&mut engines, |store| store.page(&query).unwrap()),
+            Step::Restart => engines.iter_mut().for_each(Engine::restart),
+        }
+        same(&mut engines, |store| recall(store, 3_000));
+        for sequence in known(engines[0].store()) {
+            same(&mut engines, |store| store.find(sequence).unwrap());
+        }
+    }
+}
+
+fn known(store: &mut dyn Store) -> Vec<u64> {
+    let sequence = |recalled: &Recalled| match recalled {
+        Recalled::Live { job, .. } => job.sequence,
+        Recalled::Archived(archived) => archived.sequence,
+    };
+    recall(store, 0).1.iter().map(sequence).collect()
+}
+
+fn records(deeds: Vec<Deed>, known: &[u64], next_sequence: &mut u64) -> Vec<Record> {
+    let mut known: Vec<u64> = known.to_vec();
+    let mut records = Vec::new();
+    for deed in deeds {
+        let pick = |index: Index| (!known.is_empty()).then(|| *index.get(&known));
+        let record = match deed {
+            Deed::Put(mut job) => {
+                job.sequence = *next_sequence;
+                *next_sequence += 1;
+                known.push(job.sequence);
+                Some(Record::Put(job))
+            }
+            Deed::PutAgain(index, progress) => {
+                pick(index).map(|sequence| put(StoredJob { progress, ..job(sequence, "[\"again\"]") }))
+            }
+            Deed::Change(index, progress) => pick(index).map(|sequence| Record::Change { sequence, progress }),
+            Deed::Remove(index) => {
+                let sequence = pick(index);
+                known.retain(|known| Some(*known) != sequence);
+                sequence.map(|sequence| Record::Remove { sequence })
+            }
+        };
+        records.extend(record);
+    }
+    records
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(engines: &mut [Engine], mut ask: impl FnMut(&mut dyn Store) -> T) {
+    let [model, others @ ..] = engines else { unreachable!() };
+    let expected = ask(model.store());
+    for engine in others {
+        assert_eq!(ask(engine.store()), expected, "{}", engine.name);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_engine_keeps_what_the_model_keeps(steps in vec(step(), 1..24)) {
+        play(steps);
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let deed = prop_oneof![
+        4 => stored_job().prop_map(|job| Deed::Put(Box::new(job))),
+        1 => (any::<Index>(), progress()).prop_map(|(index, progress)| Deed::PutAgain(index, progress)),
+        4 => (any::<Index>(), progress()).prop_map(|(index, progress)| Deed::Change(index, progress)),
+        2 => any::<Index>().prop_map(Deed::Remove),
+    ];
+    prop_oneof![
+        8 => vec(deed, 0..16).prop_map(Step::Commit),
+        1 => (0..4_u64, 0..8_usize).prop_map(|(now_ms, most)| Step::Tidy(now_ms, most)),
+        1 => query().prop_map(Step::Page),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let kind = option::of("[ab]".prop_map(|kind| TypeName::from_text(&kind).unwrap()));
+    (kind, option::of(outcome()), option::of("[a-c]{1,2}"), option::of(0..40_u64), 0..10_usize, 0..20_usize, 0..5_000_usize).prop_map(
+        |(kind, outcome, text, before, limit, look_at, bytes)| Query { kind, outcome, text, before, limit, look_at, bytes },
+    )
+}
+
+fn stored_job() -> impl Strategy<Value = StoredJob> {
+    let id = prop_oneof![
+        "\\PC{1,20}".prop_map(|text| JobId::from_text(&text).unwrap()),
+        "-?[0-9]{1,30}".prop_map(|text| JobId::from_integer(&text).unwrap()),
+    ];
+    let kind = "[ab]|\\PC{1,9}".prop_map(|kind| TypeName::from_text(&kind).unwrap());
+    let times = (0..1_u64 << 62, 0..1_u64 << 62);
+    (id, kind, any::<i64>(), body(), policy(), times, progress()).prop_map(
+        |(id, kind, priority, body, policy, (created_ms, born_ms), progress)| StoredJob {
+            sequence: 0,
+            id,
+            kind,
+            priority,
+            body,
+            policy: Arc::new(policy),
+            created_ms,
+            born_ms,
+            progress,
+        },
+    )
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        8 => "[a-c\\PC]{1,40}".prop_map(|text| Body::from(text.into_bytes())),
+        1 => (2_000..4_500_usize).prop_map(|size| Body::from(vec![b'z'; size])),
+        1 => vec(any::<u8>(), 1..30).prop_map(Body::from),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let times = (option::of(any::<u64>()), any::<u64>(), option::of(any::<u64>()), any::<u64>(), any::<u64>());
+    (times, any::<u32>(), any::<bool>(), any::<bool>()).prop_map(
+        |((lease_ms, backoff_ms, ttl_ms, keep_ms, keep_failed_ms), max_attempts, durable, keep)| Policy {
+            lease_ms,
+            max_attempts,
+            backoff_ms,
+            ttl_ms,
+            keep_ms,
+            keep_failed_ms,
+            durable,
+            on_master_gone: if keep { OnMasterGone::Keep } else { OnMasterGone::Drop },
+        },
+    )
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![Just(Outcome::Completed), Just(Outcome::Failed), Just(Outcome::Cancelled), Just(Outcome::Expired)]
+}
+
+fn progress() -> impl Strategy<Value = Progress> {
+    let worker = || "\\PC{0,9}".prop_map(Arc::<str>::from);
+    let finished = (outcome(), option::of(prop_oneof![Just(Body::default()), body()]), any::<u64>(), 0..6_u64);
+    let state = prop_oneof![
+        any::<u64>().prop_map(|at_ms| StoredState::Scheduled { at_ms }),
+        Just(StoredState::Queued),
+        (worker(), any::<u64>(), option::of(any::<u64>()))
+            .prop_map(|(worker, started_ms, lease_ms)| StoredState::Running { worker, started_ms, lease_ms }),
+        finished.prop_map(|(outcome, detail, at_ms, forget_ms)| StoredState::Finished { outcome, detail, at_ms, forget_ms }),
+    ];
+    let end = prop_oneof![
+        Just(AttemptEnd::Failed),
+        Just(AttemptEnd::Released),
+        Just(AttemptEnd::WorkerGone),
+        Just(AttemptEnd::LeaseOver),
+        Just(AttemptEnd::Cancelled),
+    ];
+    let attempt = (any::<u32>(), worker(), any::<u64>(), any::<u64>(), end, option::of(body())).prop_map(
+        |(number, worker, started_ms, ended_ms, end, error)| StoredAttempt { number, worker, started_ms, ended_ms, end, error },
+    );
+    (state, any::<u32>(), any::<u32>(), vec(attempt, 0..3))
+        .prop_map(|(state, attempt, deliveries, history)| Progress { state, attempt, deliveries, history })
+}

@@ -1,0 +1,290 @@
+//! Recovery, and looking into what is kept. No row is believed before its checksums are.
+
+use rusqlite::Connection;
+
+use super::row::{BodyAt, Flaw, LongBody, Reader, columns, outcome_code};
+use super::wal::Tail;
+use super::{Archived, Page, Query, Recalled, Recovered, Sqlite, StoreError, schema};
+use crate::core::job::Body;
+use crate::core::record::StoredJob;
+use crate::store::{outcome_of, weight};
+
+/// What went wrong while reading.
+enum Wrong {
+    Sql(rusqlite::Error),
+    Row(i64, Flaw),
+}
+
+impl From<rusqlite::Error> for Wrong {
+    fn from(error: rusqlite::Error) -> Wrong {
+        Wrong::Sql(error)
+    }
+}
+
+impl Sqlite {
+    pub(super) fn recover_all(
+        &mut self,
+        bodies_up_to: usize,
+        each: &mut dyn FnMut(Recalled),
+    ) -> Result<Recovered, StoreError> {
+        self.check_trees()?;
+        let seen = scan(&self.connection, &mut self.reader, bodies_up_to, each).map_err(|wrong| self.wrong(wrong))?;
+        self.check_counts(&seen)?;
+        let repaired = self.tail != Tail::Whole;
+        // From here on it may be changed.
+        schema::trust(&self.connection, true).map_err(|error| self.error(&error))?;
+        if repaired {
+            self.empty_log()?;
+        }
+        self.reserve.restore(u64::MAX);
+        Ok(Recovered {
+            next_sequence: self.totals.last_sequence + 1,
+            live: self.totals.live,
+            archived: self.totals.archived,
+            repaired,
+            lost: self.lost,
+        })
+    }
+
+    pub(super) fn fetch(&mut self, sequence: u64) -> Result<Option<StoredJob>, StoreError> {
+        whole_job(&self.connection, &mut self.reader, sequence.cast_signed()).map_err(|wrong| self.wrong(wrong))
+    }
+
+    pub(super) fn body(&mut self, sequence: u64) -> Result<Body, StoreError> {
+        body(&self.connection, &mut self.reader, sequence.cast_signed())
+            .map_err(|wrong| self.wrong(wrong))?
+            .ok_or_else(|| self.damaged(format!("job {sequence} is missing")))
+    }
+
+    /// The finished jobs to be forgotten, as the index has them and the rows confirm it.
+    pub(super) fn due(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError> {
+        due(&self.connection, &mut self.reader, now_ms, most).map_err(|wrong| self.wrong(wrong))
+    }
+
+    pub(super) fn page_of(&mut self, query: &Query) -> Result<Page, StoreError> {
+        page(&self.connection, &mut self.reader, query).map_err(|wrong| self.wrong(wrong))
+    }
+
+    /// Walks every page: what is lost, used twice or out of order.
+    fn check_trees(&self) -> Result<(), StoreError> {
+        let found: String =
+            self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| self.error(&error))?;
+        if found == "ok" { Ok(()) } else { Err(self.damaged(found.replace('\n', ", "))) }
+    }
+
+    fn check_counts(&self, seen: &Seen) -> Result<(), StoreError> {
+        let finished = |sql| digest(&self.connection, sql).map_err(|error| self.error(&error));
+        let long: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM bodies", [], |row| row.get(0))
+            .map_err(|error| self.error(&error))?;
+        let totals = &self.totals;
+        let is_whole = seen.live == totals.live
+            && seen.forget.rows == totals.archived
+            && seen.long == totals.long
+            && long.cast_unsigned() == totals.long
+            && seen.last_sequence <= totals.last_sequence;
+        if !is_whole {
+            return Err(self.damaged(format!(
+                "it has {} live jobs, {} finished ones and {long} long bodies, but there must be {}, {} and {}",
+                seen.live, seen.forget.rows, totals.live, totals.archived, totals.long
+            )));
+        }
+        if finished(FORGET)? != seen.forget || finished(FINISHED)? != seen.finished {
+            return Err(self.damaged("an index isn't like its table"));
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, wrong: Wrong) -> StoreError {
+        match wrong {
+            Wrong::Sql(error) => self.error(&error),
+            Wrong::Row(sequence, flaw) => self.damaged(format!("job {sequence} isn't what was written: {flaw}")),
+        }
+    }
+}
+
+/// What a scan of all rows saw.
+#[derive(Default)]
+struct Seen {
+    live: u64,
+    long: u64,
+    last_sequence: u64,
+    forget: Digest,
+    finished: Digest,
+}
+
+/// What must come out the same in the table and in an index: how many finished rows, and a sum over what the index has of
+/// each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Digest {
+    rows: u64,
+    sum: u64,
+}
+
+impl Digest {
+    fn add(&mut self, sequence: i64, key: i64) {
+        self.rows += 1;
+        let mixed = (sequence.cast_unsigned() ^ key.cast_unsigned().rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.sum = self.sum.wrapping_add(mixed ^ (mixed >> 29));
+    }
+}
+
+const FORGET: &str = "SELECT sequence, forget_ms FROM jobs INDEXED BY forget WHERE forget_ms IS NOT NULL";
+const FINISHED: &str = "SELECT sequence, state FROM jobs INDEXED BY finished WHERE forget_ms IS NOT NULL";
+
+fn digest(connection: &Connection, sql: &str) -> rusqlite::Result<Digest> {
+    let mut digest = Digest::default();
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        digest.add(row.get(0)?, row.get(1)?);
+    }
+    Ok(digest)
+}
+
+fn scan(
+    connection: &Connection,
+    reader: &mut Reader,
+    bodies_up_to: usize,
+    each: &mut dyn FnMut(Recalled),
+) -> Result<Seen, Wrong> {
+    let mut seen = Seen::default();
+    let mut statement = connection.prepare(concat!("SELECT ", columns!(), " FROM jobs ORDER BY sequence"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let sequence: i64 = row.get(0)?;
+        let wrong = |flaw| Wrong::Row(sequence, flaw);
+        let head = reader.head(row).map_err(wrong)?;
+        let progress = reader.progress(row).map_err(wrong)?;
+        seen.last_sequence = sequence.cast_unsigned();
+        if let BodyAt::Long(_) = head.body {
+            seen.long += 1;
+            if !connection.prepare_cached("SELECT 1 FROM bodies WHERE sequence = ?1")?.exists([sequence])? {
+                return Err(wrong("its body is missing"));
+            }
+        }
+        if let Some(outcome) = outcome_of(&progress) {
+            seen.forget.add(sequence, row.get(12)?);
+            seen.finished.add(sequence, outcome_code(outcome));
+            each(Recalled::Archived(Archived { id: head.id, sequence: sequence.cast_unsigned(), kind: head.kind, outcome }));
+            continue;
+        }
+        seen.live += 1;
+        let (body, body_bytes) = match &head.body {
+            BodyAt::Here(body) if body.len() <= bodies_up_to => (body.clone(), body.len()),
+            BodyAt::Here(body) => (Body::default(), body.len()),
+            BodyAt::Long(long) if long.bytes <= bodies_up_to => (long_body(connection, sequence, *long)?, long.bytes),
+            BodyAt::Long(long) => (Body::default(), long.bytes),
+        };
+        each(Recalled::Live { job: Box::new(head.job(body, progress)), body_bytes });
+    }
+    Ok(seen)
+}
+
+const ONE: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE sequence = ?1");
+
+fn whole_job(connection: &Connection, reader: &mut Reader, sequence: i64) -> Result<Option<StoredJob>, Wrong> {
+    let mut statement = connection.prepare_cached(ONE)?;
+    let mut rows = statement.query([sequence])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let wrong = |flaw| Wrong::Row(sequence, flaw);
+    let head = reader.head(row).map_err(wrong)?;
+    let progress = reader.progress(row).map_err(wrong)?;
+    let body = body_at(connection, sequence, &head.body)?;
+    Ok(Some(head.job(body, progress)))
+}
+
+fn body(connection: &Connection, reader: &mut Reader, sequence: i64) -> Result<Option<Body>, Wrong> {
+    let mut statement = connection.prepare_cached(ONE)?;
+    let mut rows = statement.query([sequence])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let head = reader.head(row).map_err(|flaw| Wrong::Row(sequence, flaw))?;
+    body_at(connection, sequence, &head.body).map(Some)
+}
+
+fn body_at(connection: &Connection, sequence: i64, at: &BodyAt) -> Result<Body, Wrong> {
+    match at {
+        BodyAt::Here(body) => Ok(body.clone()),
+        BodyAt::Long(long) => long_body(connection, sequence, *long),
+    }
+}
+
+fn long_body(connection: &Connection, sequence: i64, long: LongBody) -> Result<Body, Wrong> {
+    let mut statement = connection.prepare_cached("SELECT body FROM bodies WHERE sequence = ?1")?;
+    let mut rows = statement.query([sequence])?;
+    let Some(row) = rows.next()? else { return Err(Wrong::Row(sequence, "its body is missing")) };
+    match row.get_ref(0)?.as_blob() {
+        Ok(body) if long.is(body) => Ok(body.into()),
+        Ok(_) | Err(_) => Err(Wrong::Row(sequence, "the checksum of its body is wrong")),
+    }
+}
+
+fn due(connection: &Connection, reader: &mut Reader, now_ms: u64, most: usize) -> Result<Vec<Archived>, Wrong> {
+    const SQL: &str =
+        concat!("SELECT ", columns!(), " FROM jobs INDEXED BY forget WHERE forget_ms <= ?1 ORDER BY forget_ms LIMIT ?2");
+    let (now_ms, most) = (i64::try_from(now_ms).unwrap_or(i64::MAX), i64::try_from(most).unwrap_or(i64::MAX));
+    let mut due = Vec::new();
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query([now_ms, most])?;
+    while let Some(row) = rows.next()? {
+        let sequence: i64 = row.get(0)?;
+        let wrong = |flaw| Wrong::Row(sequence, flaw);
+        let head = reader.head(row).map_err(wrong)?;
+        let progress = reader.progress(row).map_err(wrong)?;
+        let outcome = outcome_of(&progress).ok_or(wrong("an index says that it has ended"))?;
+        due.push(Archived { id: head.id, sequence: sequence.cast_unsigned(), kind: head.kind, outcome });
+    }
+    Ok(due)
+}
+
+fn page(connection: &Connection, reader: &mut Reader, query: &Query) -> Result<Page, Wrong> {
+    let mut page = Page::default();
+    let (mut bytes, mut last) = (0_usize, None);
+    let before = query.before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+    let mut statement = connection.prepare_cached(if query.outcome.is_some() { OF_OUTCOME } else { OF_ALL })?;
+    statement.raw_bind_parameter(1, before)?;
+    if let Some(outcome) = query.outcome {
+        statement.raw_bind_parameter(2, outcome_code(outcome))?;
+    }
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        if page.looked_at == query.look_at || page.jobs.len() == query.limit {
+            page.next = last;
+            break;
+        }
+        let sequence: i64 = row.get(0)?;
+        let job = whole_job(connection, reader, sequence)?.ok_or(Wrong::Row(sequence, "only an index has it"))?;
+        if query.matches(&job) {
+            bytes = bytes.saturating_add(weight(&job));
+            if bytes > query.bytes && !page.jobs.is_empty() {
+                page.next = last;
+                break;
+            }
+            page.jobs.push(job);
+        }
+        page.looked_at += 1;
+        last = Some(sequence.cast_unsigned());
+    }
+    Ok(page)
+}
+
+macro_rules! of_outcome {
+    ($code:literal) => {
+        concat!("SELECT sequence FROM jobs INDEXED BY finished WHERE forget_ms IS NOT NULL AND sequence < ?1 AND state = ", $code)
+    };
+}
+
+const OF_OUTCOME: &str = concat!(of_outcome!("?2"), " ORDER BY sequence DESC");
+
+/// Four walks of the index, merged.
+const OF_ALL: &str = concat!(
+    of_outcome!("3"),
+    " UNION ALL ",
+    of_outcome!("4"),
+    " UNION ALL ",
+    of_outcome!("5"),
+    " UNION ALL ",
+    of_outcome!("6"),
+    " ORDER BY sequence DESC"
+);

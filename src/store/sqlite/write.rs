@@ -1,0 +1,278 @@
+//! What a commit writes, and what happens when it can't.
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::batch::{self, Deed};
+use super::row::{LONG, Writer};
+use super::totals::Totals;
+use super::{Archived, Sqlite, StoreError, schema};
+use crate::core::record::{Progress, Record, StoredJob, StoredState};
+
+const INSERT: &str = "INSERT INTO jobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+const CHANGE_LIVE: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = ?4, progress_sum = ?5, forget_ms = ?6, detail = ?7 \
+     WHERE sequence = ?1 AND forget_ms IS NULL";
+const CHANGE_ARCHIVED: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = ?4, progress_sum = ?5, forget_ms = ?6, detail = ?7 \
+     WHERE sequence = ?1 AND forget_ms IS NOT NULL";
+const REMOVE_LIVE: &str = "DELETE FROM jobs WHERE sequence = ?1 AND forget_ms IS NULL";
+const REMOVE_ARCHIVED: &str = "DELETE FROM jobs WHERE sequence = ?1";
+const INSERT_LONG: &str = "INSERT INTO bodies VALUES(?1, ?2)";
+const REMOVE_LONG: &str = "DELETE FROM bodies WHERE sequence = ?1";
+
+/// Pages of the file that nobody uses before any are given back to the system: they are used again soon.
+const FREE_PAGES: u64 = 4096;
+/// Pages given back in one piece of housekeeping.
+const GIVEN_BACK: u64 = 1024;
+
+/// Why a transaction didn't happen.
+enum Wrong {
+    Sql(rusqlite::Error),
+    /// The job that should change isn't there.
+    Missing(u64),
+}
+
+impl From<rusqlite::Error> for Wrong {
+    fn from(error: rusqlite::Error) -> Wrong {
+        Wrong::Sql(error)
+    }
+}
+
+impl Sqlite {
+    pub(super) fn commit_all(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        self.refuse_after_failure()?;
+        let last_sequence = self.totals.last_sequence;
+        let newest = records.iter().filter(|record| is_put(record)).map(Record::sequence).max().unwrap_or(0);
+        let deeds = batch::settle(records, last_sequence);
+        if deeds.is_empty() && newest <= last_sequence {
+            return Ok(());
+        }
+        let has_new_work = newest > 0;
+        if has_new_work && !self.reserve.is_held() {
+            return Err(StoreError::Full("what is left is kept for running jobs".into()));
+        }
+        self.transact(!has_new_work, &mut |connection, writer, totals| {
+            for deed in &deeds {
+                match *deed {
+                    Deed::Put(job, progress) => put(connection, writer, totals, job, progress)?,
+                    Deed::Change(sequence, progress) => change(connection, writer, totals, sequence, progress)?,
+                    Deed::Remove(sequence) => remove(connection, totals, sequence)?,
+                }
+            }
+            totals.last_sequence = totals.last_sequence.max(newest);
+            Ok(())
+        })?;
+        if self.log_bytes()? > self.options.busy_log_bytes {
+            self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")?;
+        }
+        Ok(())
+    }
+
+    /// Removes what has to be forgotten.
+    pub(super) fn forget(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError> {
+        self.refuse_after_failure()?;
+        let due = self.due(now_ms, most)?;
+        if !due.is_empty() {
+            self.transact(true, &mut |connection, _, totals| {
+                due.iter().try_for_each(|archived| remove(connection, totals, archived.sequence))
+            })?;
+        }
+        Ok(due)
+    }
+
+    /// A piece of what would be in the way of a commit.
+    pub(super) fn housekeep(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        self.give_back()?;
+        if self.log_bytes()? > self.options.idle_log_bytes {
+            self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")?;
+        }
+        self.reserve.restore(now_ms);
+        Ok(())
+    }
+
+    /// The log goes into the database and is cut to nothing.
+    pub(super) fn empty_log(&mut self) -> Result<(), StoreError> {
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// Does `work` and the totals in one transaction.
+    fn transact(
+        &mut self,
+        may_use_reserve: bool,
+        work: &mut dyn FnMut(&Connection, &mut Writer, &mut Totals) -> Result<(), Wrong>,
+    ) -> Result<(), StoreError> {
+        let Err(full) = self.attempt(work)? else { return Ok(()) };
+        // What the log holds may have room in the database.
+        self.empty_log()?;
+        let Err(_) = self.attempt(work)? else { return Ok(()) };
+        if may_use_reserve && self.reserve.give_up() {
+            self.empty_log()?;
+            let Err(_) = self.attempt(work)? else { return Ok(()) };
+        }
+        Err(full)
+    }
+
+    /// The inner error is a full disk: nothing has happened.
+    fn attempt(
+        &mut self,
+        work: &mut dyn FnMut(&Connection, &mut Writer, &mut Totals) -> Result<(), Wrong>,
+    ) -> Result<Result<(), StoreError>, StoreError> {
+        let mut totals = Totals { commits: self.totals.commits + 1, ..self.totals };
+        let connection = &self.connection;
+        let done = run(connection, "BEGIN IMMEDIATE")
+            .map_err(Wrong::Sql)
+            .and_then(|()| work(connection, &mut self.writer, &mut totals))
+            .and_then(|()| Ok(totals.write(connection)?))
+            .and_then(|()| Ok(run(connection, "COMMIT")?));
+        let Err(wrong) = done else {
+            self.totals = totals;
+            // It only says less than it could when it can't be written.
+            let _ = self.mark.write(totals.commits);
+            return Ok(Ok(()));
+        };
+        let undone = if connection.is_autocommit() { Ok(()) } else { run(connection, "ROLLBACK") };
+        let error = match wrong {
+            Wrong::Sql(error) => self.error(&error),
+            Wrong::Missing(sequence) => self.damaged(format!("job {sequence} is missing")),
+        };
+        match (error, undone) {
+            (StoreError::Full(what), Ok(())) => Ok(Err(StoreError::Full(what))),
+            (StoreError::Full(_), Err(error)) => Err(self.fail(self.error(&error))),
+            (error, _) => Err(self.fail(error)),
+        }
+    }
+
+    /// Nothing is certain any more: whatever the log says stays as it is for the next start.
+    fn fail(&mut self, error: StoreError) -> StoreError {
+        self.failure = Some(error.to_string());
+        let _ = schema::trust(&self.connection, false);
+        error
+    }
+
+    fn refuse_after_failure(&self) -> Result<(), StoreError> {
+        match &self.failure {
+            None => Ok(()),
+            Some(what) => Err(StoreError::Failed {
+                place: self.folder.path().display().to_string(),
+                what: format!("nothing more is kept after an error ({what})"),
+            }),
+        }
+    }
+
+    /// Runs a checkpoint. A full disk is no error here: the log keeps what has no room in the database.
+    fn checkpoint(&mut self, sql: &str) -> Result<(), StoreError> {
+        match run(&self.connection, sql) {
+            Ok(()) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(()),
+            Err(error) => Err(self.fail(self.error(&error))),
+        }
+    }
+
+    /// How much of the log is in use.
+    fn log_bytes(&self) -> Result<u64, StoreError> {
+        const FRAME: u64 = 4096 + 24;
+        let frames = |connection: &Connection| -> rusqlite::Result<i64> {
+            connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+        };
+        let frames = frames(&self.connection).map_err(|error| self.error(&error))?;
+        Ok(u64::try_from(frames).unwrap_or(0) * FRAME)
+    }
+
+    /// Gives room at the end of the file back when most of the file is unused.
+    fn give_back(&mut self) -> Result<(), StoreError> {
+        let number = |sql: &str| -> rusqlite::Result<u64> {
+            self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        };
+        let free = number("PRAGMA freelist_count").map_err(|error| self.error(&error))?;
+        let all = number("PRAGMA page_count").map_err(|error| self.error(&error))?;
+        if free < FREE_PAGES || free < all / 2 {
+            return Ok(());
+        }
+        match run(&self.connection, &format!("PRAGMA incremental_vacuum({GIVEN_BACK})")) {
+            Ok(()) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(()),
+            Err(error) => Err(self.fail(self.error(&error))),
+        }
+    }
+}
+
+fn is_put(record: &Record) -> bool {
+    match record {
+        Record::Put(_) => true,
+        Record::Change { .. } | Record::Remove { .. } => false,
+    }
+}
+
+/// Runs it to its end, whatever rows it gives.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+fn put(
+    connection: &Connection,
+    writer: &mut Writer,
+    totals: &mut Totals,
+    job: &StoredJob,
+    progress: &Progress,
+) -> Result<(), Wrong> {
+    let is_new = job.sequence > totals.last_sequence;
+    if is_new {
+        totals.last_sequence = job.sequence;
+    } else {
+        remove(connection, totals, job.sequence)?;
+    }
+    let mut statement = connection.prepare_cached(INSERT)?;
+    writer.bind_head(&mut statement, job)?;
+    writer.bind_progress(&mut statement, 9, job.sequence, progress)?;
+    statement.raw_execute()?;
+    if job.body.len() > LONG {
+        connection.prepare_cached(INSERT_LONG)?.execute((job.sequence.cast_signed(), &*job.body))?;
+        totals.long += 1;
+    }
+    *place(totals, progress) += 1;
+    Ok(())
+}
+
+fn change(
+    connection: &Connection,
+    writer: &mut Writer,
+    totals: &mut Totals,
+    sequence: u64,
+    progress: &Progress,
+) -> Result<(), Wrong> {
+    let mut update = |sql: &str| -> rusqlite::Result<u64> {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.raw_bind_parameter(1, sequence.cast_signed())?;
+        writer.bind_progress(&mut statement, 2, sequence, progress)?;
+        Ok(statement.raw_execute()? as u64)
+    };
+    let live = update(CHANGE_LIVE)?;
+    let archived = if live == 0 { update(CHANGE_ARCHIVED)? } else { 0 };
+    if live + archived == 0 {
+        return Err(Wrong::Missing(sequence));
+    }
+    totals.live = totals.live.saturating_sub(live);
+    totals.archived = totals.archived.saturating_sub(archived);
+    *place(totals, progress) += 1;
+    Ok(())
+}
+
+fn remove(connection: &Connection, totals: &mut Totals, sequence: u64) -> Result<(), Wrong> {
+    let sequence = [sequence.cast_signed()];
+    let live = connection.prepare_cached(REMOVE_LIVE)?.execute(sequence)? as u64;
+    let archived = if live == 0 { connection.prepare_cached(REMOVE_ARCHIVED)?.execute(sequence)? as u64 } else { 0 };
+    totals.live = totals.live.saturating_sub(live);
+    totals.archived = totals.archived.saturating_sub(archived);
+    if totals.long > 0 && live + archived > 0 {
+        totals.long = totals.long.saturating_sub(connection.prepare_cached(REMOVE_LONG)?.execute(sequence)? as u64);
+    }
+    Ok(())
+}
+
+fn place<'a>(totals: &'a mut Totals, progress: &Progress) -> &'a mut u64 {
+    match &progress.state {
+        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => &mut totals.live,
+        StoredState::Finished { .. } => &mut totals.archived,
+    }
+}
