@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             for warning in &settings.warnings {
                 log::warn!("{warning}");
             }
-            match server::run(&settings) {
+            match server::run(*settings) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     eprintln!("procession: {error}");

@@ -65,11 +65,15 @@ const VERBOSE_EVERY: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`StartError`]: nothing was created or deleted then.
-pub fn run(settings: &Settings) -> Result<(), StartError> {
-    actix::System::new().block_on(serve(settings))
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    // As a task of its own: the future that a system blocks on is polled whenever anything wakes.
+    actix::System::new().block_on(async {
+        actix::spawn(serve(settings)).await.map_err(|error| StartError::System(io::Error::other(error)))?
+    })
 }
 
-async fn serve(settings: &Settings) -> Result<(), StartError> {
+async fn serve(settings: Settings) -> Result<(), StartError> {
+    let settings = &settings;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let bound = Bound::all(settings)?;

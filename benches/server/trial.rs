@@ -15,10 +15,16 @@ use crate::peer::Peer;
 use crate::process::{CpuTime, Memory, Server, machine_cpu};
 use crate::shape::{Measure, Shape, Standing};
 
-/// Starts the peer, measures the shape, and leaves nothing behind.
+/// Starts the peer, measures the shape, and leaves nothing behind, whatever happens.
 pub fn run(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, folder: &Path) -> Result<Figures, Flaw> {
-    let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).map_err(Flaw::system("make a folder for the server"))?;
+    let figures = measure(peer, shape, seconds, cores, folder);
+    // What cannot be removed is only a log, in the folder for temporary files.
+    let _ = fs::remove_dir_all(folder);
+    figures
+}
+
+fn measure(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, folder: &Path) -> Result<Figures, Flaw> {
     cores.release()?;
     let server = peer.start(shape, folder)?;
     cores.place(server.id(), shape.place)?;
@@ -26,7 +32,7 @@ pub fn run(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, fol
         .enable_all()
         .build()
         .map_err(Flaw::system("start the runtime"))?;
-    let figures = runtime.block_on(async {
+    runtime.block_on(async {
         let load = Load::new(shape.types);
         let pattern = Arc::new(Pattern::new(shape.body_bytes));
         let mut trial = Trial { peer, shape, seconds, server: &server, pattern, load, workers: 0 };
@@ -34,10 +40,7 @@ pub fn run(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, fol
             Measure::Steady => trial.steady().await,
             Measure::Backlog => trial.backlog().await,
         }
-    });
-    drop(server);
-    let _ = fs::remove_dir_all(folder);
-    figures
+    })
 }
 
 struct Trial<'a> {

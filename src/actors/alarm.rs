@@ -15,30 +15,27 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Whether the time has come. Else it wakes the actor then, or a little before and again then.
-    pub fn rings(&mut self, at: Option<Instant>, wake: &mut Wake<'_>) -> bool {
+    /// Whether the time has come. Else it wakes the actor then, or a little before and again then. `now` may be a little old.
+    pub fn rings(&mut self, at: Option<Instant>, now: Instant, wake: &mut Wake<'_>) -> bool {
         let Some(at) = at else {
             // Nothing is due: a timer that still runs rings for nobody, and goes then.
-            if let Some(sleep) = &mut self.sleep
-                && sleep.as_mut().poll(wake).is_ready()
-            {
-                self.sleep = None;
-            }
+            self.sleep.take_if(|sleep| sleep.deadline() <= now);
             return false;
         };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if at < sleep.deadline() {
-            sleep.as_mut().reset(at);
+        if at <= now {
+            return true;
         }
-        loop {
-            match sleep.as_mut().poll(wake) {
-                Poll::Pending => return false,
-                Poll::Ready(()) if at <= Instant::now() => {
-                    self.sleep = None;
-                    return true;
-                }
-                Poll::Ready(()) => sleep.as_mut().reset(at),
-            }
+        match &mut self.sleep {
+            // It was polled when it was set: it will wake the actor.
+            Some(sleep) if sleep.deadline() <= at && now < sleep.deadline() => return false,
+            Some(sleep) => sleep.as_mut().reset(at),
+            None => self.sleep = Some(Box::pin(sleep_until(at))),
         }
+        match self.sleep.as_mut().map(|sleep| sleep.as_mut().poll(wake)) {
+            Some(Poll::Pending) => {}
+            // It came meanwhile, or the runtime wants others to run: look again next turn.
+            Some(Poll::Ready(())) | None => wake.waker().wake_by_ref(),
+        }
+        false
     }
 }

@@ -40,7 +40,10 @@ const READS_PER_TURN: usize = 4;
 const UNSENT_PAUSE: usize = 1024 * 1024;
 
 /// Buffers larger than this are given back when they are empty.
-const KEPT_BUFFER: usize = 4 * 1024;
+const KEPT_BUFFER: usize = 8 * 1024;
+
+/// Room for a frame whose size isn't known yet.
+const USUAL_FRAME: usize = 128;
 
 /// An incomplete frame with more than this to come is read straight into its place.
 const LARGE_REST: usize = 16 * 1024;
@@ -65,6 +68,8 @@ pub struct Connection<S: Session> {
     /// The tail holds frames that were not read because too many requests were open.
     blocked: bool,
     out: BytesMut,
+    /// So much of `out` is written.
+    sent: usize,
     commands: Vec<Command>,
     /// Since when the frame in `tail` has been incomplete.
     frame_since: Option<Instant>,
@@ -126,6 +131,7 @@ impl<S: Session> Connection<S> {
                 needed: 0,
                 blocked: false,
                 out: BytesMut::new(),
+                sent: 0,
                 commands: Vec::new(),
                 frame_since: None,
                 stalled_since: None,
@@ -143,7 +149,7 @@ impl<S: Session> Connection<S> {
             self.parse_tail();
         }
         for _ in 0..READS_PER_TURN {
-            if self.session.is_over() || self.blocked || self.out.len() > UNSENT_PAUSE {
+            if self.session.is_over() || self.blocked || self.out.len() - self.sent > UNSENT_PAUSE {
                 // A peer that isn't read can't be late.
                 self.frame_since = None;
                 return true;
@@ -219,7 +225,9 @@ impl<S: Session> Connection<S> {
         if self.commands.is_empty() {
             return;
         }
-        let commands = std::mem::take(&mut self.commands);
+        // The next batch is probably as long.
+        let room = Vec::with_capacity(self.commands.len());
+        let commands = std::mem::replace(&mut self.commands, room);
         if let Some(link) = &self.link {
             link.supervisor.do_send(Ask(Batch { peer: link.peer, commands }));
         }
@@ -227,11 +235,11 @@ impl<S: Session> Connection<S> {
 
     /// Writes what there is. False when the peer has gone.
     fn write(&mut self, wake: &mut Wake<'_>) -> bool {
-        while !self.out.is_empty() {
-            match self.socket.poll_write(wake, &self.out) {
+        while self.sent < self.out.len() {
+            match self.socket.poll_write(wake, &self.out[self.sent..]) {
                 Poll::Ready(Ok(0)) => return false,
                 Poll::Ready(Ok(count)) => {
-                    self.out.advance(count);
+                    self.sent += count;
                     self.stalled_since = None;
                 }
                 Poll::Ready(Err(error)) => {
@@ -240,14 +248,19 @@ impl<S: Session> Connection<S> {
                 }
                 Poll::Pending => {
                     self.stalled_since.get_or_insert_with(Instant::now);
-                    if self.out.len() > unsent_limit(&self.limits) {
+                    if self.out.len() - self.sent > unsent_limit(&self.limits) {
                         debug!("a connection lets too much pile up: closed");
                         return false;
+                    }
+                    if self.sent > UNSENT_PAUSE {
+                        self.out.advance(self.sent);
+                        self.sent = 0;
                     }
                     return true;
                 }
             }
         }
+        self.sent = 0;
         if self.out.capacity() > KEPT_BUFFER {
             self.out = BytesMut::new();
         } else {
@@ -263,7 +276,8 @@ impl<S: Session> Connection<S> {
         let ending = self.ending.map(|ending| match ending {
             Ending::Writing { until } | Ending::Lingering { until, .. } => until,
         });
-        let late = self.alarm.rings([frame, write, ending].into_iter().flatten().min(), wake);
+        let Some(earliest) = [frame, write, ending].into_iter().flatten().min() else { return false };
+        let late = self.alarm.rings(Some(earliest), Instant::now(), wake);
         if late && self.ending.is_none() {
             debug!("a connection is too slow: closed");
         }
@@ -354,6 +368,7 @@ impl<S: Session> Handler<Notices> for Connection<S> {
 
     fn handle(&mut self, Notices(notices): Notices, _: &mut Self::Context) {
         let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
+        turn.out.reserve(notices.len() * USUAL_FRAME);
         for notice in notices {
             self.session.hear(notice, &mut turn);
         }

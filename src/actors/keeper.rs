@@ -146,7 +146,7 @@ impl Settle for Keeper {
     fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
         self.commit();
         self.fetch();
-        if self.store.is_some() && self.alarm.rings(Some(self.tidy_at), wake) {
+        if self.store.is_some() && self.alarm.rings(Some(self.tidy_at), Instant::now(), wake) {
             self.tidy();
             wake.waker().wake_by_ref();
         }

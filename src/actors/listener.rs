@@ -143,7 +143,7 @@ impl<S: Session> Actor for Listener<S> {
 impl<S: Session> Settle for Listener<S> {
     fn settle(&mut self, _: &mut Context<Self>, wake: &mut Wake<'_>) {
         if self.closed_until.is_some() {
-            if !self.alarm.rings(self.closed_until, wake) {
+            if !self.alarm.rings(self.closed_until, Instant::now(), wake) {
                 return;
             }
             self.closed_until = None;

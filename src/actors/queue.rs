@@ -1,6 +1,6 @@
 //! The actor of one queue: mailbox → [`Queue`] → mailboxes, one alarm, the addresses it answers to.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 
@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::keeper::{Commit, Fetch, Keeper};
 use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
+use crate::core::job::PeerMap;
 use crate::core::{Batch, Body, Census, Held, Introduction, JobId, Notice, Now, Outbox, Peer, Queue};
 
 /// A queue and the peers it knows.
@@ -19,7 +20,7 @@ pub struct QueueActor {
     /// The time of this turn, once it was asked for.
     now: Option<Now>,
     alarm: Alarm,
-    peers: HashMap<Peer, Desk>,
+    peers: PeerMap<Desk>,
     outbox: Outbox,
     /// Peers that hear something at the end of this turn.
     told: Vec<Peer>,
@@ -45,7 +46,7 @@ impl QueueActor {
             clock,
             now: None,
             alarm: Alarm::default(),
-            peers: HashMap::new(),
+            peers: PeerMap::default(),
             outbox: Outbox::default(),
             told: Vec::new(),
             supervisor,
@@ -110,7 +111,7 @@ impl Settle for QueueActor {
         loop {
             self.queue.settle(now, &mut self.outbox);
             let next = self.queue.next_alarm().map(|at| self.clock.instant(at));
-            if !self.alarm.rings(next, wake) {
+            if !self.alarm.rings(next, self.clock.instant(now.at), wake) {
                 break;
             }
             now = self.clock.now();

@@ -13,6 +13,7 @@ use super::keeper::Keeper;
 use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
 use super::turn::{self, Settle};
 use super::{Close, Notices};
+use crate::core::job::PeerMap;
 use crate::core::restarts::Restarts;
 use crate::core::{Batch, Census, IdEvent, Introduction, JobId, Notice, Peer, Queue, QueueNo, Router, Routes, TypeName};
 
@@ -27,7 +28,7 @@ pub struct Supervisor {
     queues: Vec<QueueDesk>,
     /// Queues that get something this turn.
     busy: Vec<QueueNo>,
-    peers: HashMap<Peer, PeerDesk>,
+    peers: PeerMap<PeerDesk>,
     restarts: Restarts,
     /// What became of the jobs of queues that died.
     buried: Census,
@@ -69,7 +70,7 @@ impl Supervisor {
             routes: Routes::default(),
             queues: Vec::new(),
             busy: Vec::new(),
-            peers: HashMap::new(),
+            peers: PeerMap::default(),
             restarts: Restarts::default(),
             buried: Census::default(),
             drain: None,

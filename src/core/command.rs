@@ -193,8 +193,8 @@ pub enum Notice {
         /// Why.
         refusal: Refusal,
     },
-    /// A job to work on.
-    Assigned(Assignment),
+    /// A job to work on. Boxed: it is by far the largest notice, and lists of notices are long.
+    Assigned(Box<Assignment>),
     /// An attempt in the peer's hands is void: its job was cancelled.
     Withdrawn {
         /// The attempt.

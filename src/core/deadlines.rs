@@ -107,7 +107,8 @@ impl Deadlines {
         self.earliest().map(|due| due.at)
     }
 
-    /// Drops what no longer holds once it is the majority; `held` entries hold.
+    /// Drops what no longer holds once it is the majority; `held` entries hold. Of equal ones in the heap (a job came back to
+    /// an old deadline) one stays.
     pub fn sweep(&mut self, held: usize, holds: impl Fn(&Due) -> bool) {
         if self.entries <= SWEEP_ABOVE + 2 * held {
             return;
@@ -116,9 +117,19 @@ impl Deadlines {
             lane.dues.retain(&holds);
             lane.dues.shrink_to(2 * lane.dues.len());
         }
-        self.heap.retain(|Reverse(due)| holds(due));
+        let mut heap = std::mem::take(&mut self.heap).into_vec();
+        heap.retain(|Reverse(due)| holds(due));
+        heap.sort_unstable();
+        heap.dedup();
+        self.heap = heap.into();
         self.lanes.retain(|lane| !lane.dues.is_empty());
         self.entries = self.heap.len() + self.lanes.iter().map(|lane| lane.dues.len()).sum::<usize>();
+    }
+
+    /// How many entries there are, also such that no longer hold.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries
     }
 
     fn step_over(&mut self, holds: &impl Fn(&Due) -> bool) {

@@ -1,7 +1,8 @@
 //! What a job is: its names, its body, its policy, its states (`spec/jobs.md`).
 
 use std::borrow::Cow;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
 use smol_str::{SmolStr, SmolStrBuilder};
@@ -27,6 +28,29 @@ pub type Request = u64;
 /// can't reach another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Peer(pub u64);
+
+/// A map by peer. Peers are numbered by us, so nobody can choose them to collide: multiplying spreads them enough.
+pub type PeerMap<V> = HashMap<Peer, V, BuildHasherDefault<PeerHasher>>;
+
+/// The hash of a peer's number.
+#[derive(Default, Clone, Copy, Debug)]
+pub struct PeerHasher(u64);
+
+impl Hasher for PeerHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Peer {
     /// Nobody: the master of a job whose result no one waits for.
@@ -88,6 +112,11 @@ impl JobId {
             return Err(BadName::TooLong);
         }
         Ok(JobId::new(SmolStr::new(digits)))
+    }
+
+    /// The id in a JSON string token that needs no look at its letters (see [`is_plain`]); most are.
+    pub fn from_plain_token(token: &str) -> Option<JobId> {
+        is_plain(token).then(|| JobId::new(SmolStr::new(token)))
     }
 
     fn new(token: SmolStr) -> JobId {
@@ -159,6 +188,11 @@ impl TypeName {
         Ok(TypeName(token(text)?))
     }
 
+    /// The type in a JSON string token that needs no look at its letters (see [`is_plain`]); most are.
+    pub fn from_plain_token(token: &str) -> Option<TypeName> {
+        is_plain(token).then(|| TypeName(SmolStr::new(token)))
+    }
+
     /// The type of jobs that name none: `default`.
     pub fn unnamed() -> TypeName {
         TypeName(SmolStr::new_static("\"default\""))
@@ -179,6 +213,12 @@ impl std::fmt::Display for TypeName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text())
     }
+}
+
+/// Whether a JSON string token is of a good length and all printable ASCII without escapes: then it is its own shortest token.
+fn is_plain(token: &str) -> bool {
+    let Some(text) = token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
 }
 
 /// A text as its shortest JSON token: names have no control characters, so only two characters need a backslash.

@@ -1,11 +1,9 @@
 //! Which jobs go when their master goes: a chain through the jobs of each master, so that one leaving costs what it leaves
 //! behind and nothing else.
 
-use std::collections::HashMap;
-
 use slab::Slab;
 
-use super::job::{Job, Links, Peer};
+use super::job::{Job, Links, Peer, PeerMap};
 
 /// No neighbour.
 const END: u32 = u32::MAX;
@@ -17,7 +15,7 @@ impl Links {
 /// The first job of each master's chain.
 #[derive(Default, Debug)]
 pub(crate) struct Masters {
-    first: HashMap<Peer, u32>,
+    first: PeerMap<u32>,
 }
 
 impl Masters {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::command::{Batch, Command, Deed, IdEvent, Notice, Refusal, Submission, weight};
 use super::ids::{ARCHIVE, Ids, Took};
-use super::job::{JobId, Peer, QueueNo, Request, TypeName};
+use super::job::{JobId, Peer, PeerMap, QueueNo, Request, TypeName};
 use super::limits::Limits;
 
 /// Routes batches to queues.
@@ -14,13 +14,15 @@ use super::limits::Limits;
 pub struct Router {
     limits: Arc<Limits>,
     by_type: HashMap<TypeName, QueueNo>,
+    /// The type that was last looked up: most submits in a row agree.
+    last_type: Option<(TypeName, QueueNo)>,
     /// The bytes that each queue's jobs hold; none where the queue has died.
     queues: Vec<Option<usize>>,
     ids: Ids,
     /// Retries on their way: until a queue has decided, the record doesn't give way.
     retries: HashMap<(QueueNo, JobId), usize>,
     /// Which queues know a peer, sorted.
-    known: HashMap<Peer, Vec<QueueNo>>,
+    known: PeerMap<Vec<QueueNo>>,
     bytes: usize,
     next_sequence: u64,
     draining: bool,
@@ -53,10 +55,11 @@ impl Router {
         Router {
             limits,
             by_type: HashMap::new(),
+            last_type: None,
             queues: Vec::new(),
             ids: Ids::default(),
             retries: HashMap::new(),
-            known: HashMap::new(),
+            known: PeerMap::default(),
             bytes: 0,
             next_sequence: 1,
             draining: false,
@@ -155,6 +158,7 @@ impl Router {
     /// A queue has died with all its jobs; gives the peers that knew it. Its type gets a new queue when it is next named.
     pub fn queue_died(&mut self, queue: QueueNo) -> Vec<Peer> {
         self.by_type.retain(|_, other| *other != queue);
+        self.last_type = None;
         self.bytes -= self.queues[queue as usize].take().unwrap_or(0);
         self.ids.free_queue(queue);
         self.retries.retain(|(other, _), _| *other != queue);
@@ -224,7 +228,13 @@ impl Router {
 
     /// The queue of a type, made when first named.
     fn open(&mut self, kind: &TypeName, routes: &mut Routes) -> Result<QueueNo, Refusal> {
+        if let Some((last, queue)) = &self.last_type
+            && last == kind
+        {
+            return Ok(*queue);
+        }
         if let Some(queue) = self.by_type.get(kind) {
+            self.last_type = Some((kind.clone(), *queue));
             return Ok(*queue);
         }
         if self.by_type.len() >= self.limits.max_types {

@@ -81,13 +81,15 @@ impl Waiting {
         self.lanes.values().rev().flatten().copied()
     }
 
-    /// Drops slots that no longer count once they are the majority; `held` slots count.
+    /// Drops slots that no longer count once they are the majority; `held` slots count. A job that left and came back while
+    /// its old slot was still there has two; one of them goes.
     pub fn sweep(&mut self, held: usize, holds: impl Fn(Slot) -> bool) {
         if self.slots <= SWEEP_ABOVE + 2 * held {
             return;
         }
         for lane in self.lanes.values_mut() {
-            lane.retain(|slot| holds(*slot));
+            let mut last = None;
+            lane.retain(|slot| holds(*slot) && last.replace(slot.sequence) != Some(slot.sequence));
             lane.shrink_to(2 * lane.len());
         }
         self.lanes.retain(|_, lane| !lane.is_empty());

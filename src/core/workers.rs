@@ -3,12 +3,12 @@
 //! Idle workers are served longest-waiting first. A worker of several types waits in several queues; [`Demand`] sees to it
 //! that one free hand is served once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::command::Introduction;
 use super::demand::Demand;
-use super::job::{Peer, QueueNo};
+use super::job::{Peer, PeerMap, QueueNo};
 
 /// A worker in the eyes of one queue.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Worker {
 /// The workers of a queue.
 #[derive(Default, Debug)]
 pub struct Workers {
-    by_peer: HashMap<Peer, Worker>,
+    by_peer: PeerMap<Worker>,
     line: VecDeque<(u64, Peer)>,
     in_line: usize,
     next_ticket: u64,

@@ -10,6 +10,9 @@ use crate::core::{JobId, Policy, TypeName};
 
 /// The id in a raw value: a string or an integer.
 pub(super) fn id(raw: &str) -> Result<JobId, BadName> {
+    if let Some(id) = JobId::from_plain_token(raw) {
+        return Ok(id);
+    }
     if json::is_integer_token(raw) {
         return JobId::from_integer(raw);
     }
@@ -18,6 +21,9 @@ pub(super) fn id(raw: &str) -> Result<JobId, BadName> {
 
 /// The type in a raw value: a string.
 pub(super) fn type_name(raw: &str) -> Result<TypeName, BadName> {
+    if let Some(name) = TypeName::from_plain_token(raw) {
+        return Ok(name);
+    }
     TypeName::from_text(&json::string(raw).ok_or(BadName::Kind)?)
 }
 
@@ -89,7 +95,11 @@ impl RawPolicy<'_> {
     ///
     /// # Errors
     /// The name of the first member that is of a wrong kind.
-    pub(super) fn read(self, defaults: &Defaults, last: &mut Option<Arc<Policy>>) -> Result<(Arc<Policy>, u64), &'static str> {
+    pub(super) fn read(
+        self,
+        defaults: &Defaults,
+        last: &mut Option<Arc<Policy>>,
+    ) -> Result<(Arc<Policy>, u64), &'static str> {
         let delay_ms = number(self.delay_ms, 0, "delay_ms")?.unwrap_or(0);
         let durable = flag(self.durable, defaults.usual.durable, "durable")?;
         let lease_ms = number(self.lease_ms, 1, "lease_ms")?;

@@ -2,6 +2,8 @@
 //!
 //! Never here: an action, a member of a request.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
 use super::json::{self, Flaw};
@@ -62,21 +64,22 @@ impl<A> Line<A> {
     /// Tells what is wrong with a request.
     pub(super) fn refuse(&mut self, refused: &Refused, turn: &mut Turn<'_>) {
         self.patience.flawed();
-        self.replies.say(turn.out, |out| error(out, refused.code, &refused.reason, refused.id.as_ref()));
+        self.replies.say(turn.out, |out| error(out, refused.code, &quoted(&refused.reason), refused.id.as_ref()));
     }
 }
 
-/// What is wrong with one request: a code, a detail (JSON), and the job it was about where the dialect names it.
+/// What is wrong with one request: a code, a detail, and the job it was about where the dialect names it. Usually made of
+/// nothing but constants: it is often made in vain.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) code: &'static str,
-    pub(super) reason: String,
+    pub(super) reason: Cow<'static, str>,
     pub(super) id: Option<JobId>,
 }
 
 impl Refused {
-    pub(super) fn because(code: &'static str, detail: &str) -> Refused {
-        Refused { code, reason: quoted(detail), id: None }
+    pub(super) fn because(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Refused {
+        Refused { code, reason: detail.into(), id: None }
     }
 
     /// A member of a wrong kind.
@@ -90,7 +93,7 @@ impl Refused {
 
     /// An action that isn't known here.
     pub(super) fn unknown(code: &'static str, raw_action: &str) -> Refused {
-        Refused::because(code, excerpt(&json::string(raw_action).unwrap_or(raw_action.into())))
+        Refused::because(code, excerpt(&json::string(raw_action).unwrap_or(raw_action.into())).to_owned())
     }
 
     /// With the id that the request names, where it names one.
@@ -101,10 +104,10 @@ impl Refused {
     /// A text that isn't the object it should be.
     pub(super) fn flaw(flaw: Flaw, text: &[u8]) -> Refused {
         match flaw {
-            Flaw::Syntax { .. } => Refused::because("invalid_json", &flaw.describe(text)),
+            Flaw::Syntax { .. } => Refused::because("invalid_json", flaw.describe(text)),
             Flaw::TooDeep => Refused::because("invalid_message", "too_deep"),
             Flaw::NotAnObject => Refused::because("invalid_message", "not_an_object"),
-            Flaw::DuplicateMember { name, .. } => Refused::because("invalid_message", &format!("duplicate_{name}")),
+            Flaw::DuplicateMember { name, .. } => Refused::because("invalid_message", format!("duplicate_{name}")),
         }
     }
 }

@@ -94,7 +94,10 @@ impl<A> Replies<A> {
     /// The requests without an answer that `which` chooses.
     pub(super) fn awaiting(&self, which: impl Fn(&A) -> bool) -> Vec<Request> {
         let slots = self.slots.iter().enumerate();
-        slots.filter(|(_, slot)| matches!(slot, Slot::Awaited(asked) if which(asked))).map(|(place, _)| self.first + place as Request).collect()
+        slots
+            .filter(|(_, slot)| matches!(slot, Slot::Awaited(asked) if which(asked)))
+            .map(|(place, _)| self.first + place as Request)
+            .collect()
     }
 
     fn flush(&mut self, out: &mut BytesMut) {

@@ -119,7 +119,8 @@ impl Working {
     /// It works on nothing but `types` any more; gives the types that it leaves.
     pub(super) fn leave_all_but(&mut self, types: &[TypeName]) -> Vec<TypeName> {
         let types: HashSet<&TypeName> = types.iter().collect();
-        let left: Vec<TypeName> = self.types.extract_if(|kind, _| !types.contains(kind)).map(|(kind, _)| kind).collect();
+        let left: Vec<TypeName> =
+            self.types.extract_if(|kind, _| !types.contains(kind)).map(|(kind, _)| kind).collect();
         self.has_left |= !left.is_empty();
         left
     }
@@ -260,6 +261,8 @@ mod tests {
         working.asked(2, &types);
         working.refused(1, &types);
         assert!(working.works_on(&types[0]));
+        working.granted(1, &types);
+        assert_eq!(working.not_granted(types.to_vec()), types);
         working.granted(2, &types);
         assert!(working.not_granted(types.to_vec()).is_empty());
         assert_eq!(working.leave_all_but(&[]), types);

@@ -12,8 +12,8 @@ class ProcessionError(Exception):
 class ConnectionLost(ProcessionError):
     """The server cannot be reached, or went away.
 
-    `accepted` tells what became of a job whose future fails with this: True when the server has
-    it (it runs, and its result can be read on the HTTP API), False when nobody can know.
+    `accepted` tells what is known of a job whose future fails with this: True when the server had
+    accepted it (a durable one runs, and its result can be read on the HTTP API), else False.
     """
 
     def __init__(self, message: str, accepted: bool = False) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult
 
 from .backoff import Backoff
 from .connection import Connection
-from .errors import JobFailed, ProcessionError
+from .errors import JobFailed, ProcessionError, ServerError
 from .framing import encode
 from .gloom import MASTERS_PORT, SLAVES_PORT, Slave, is_end
 from .pipelined import Open, PipelinedClient
@@ -128,6 +128,9 @@ class GloomSource(Source):
         try:
             self._slave.respond(body)
             self._backoff.reset()
+        except ServerError as error:
+            # Too late, its lease was over. The next job may be on its way: leaving would fail that.
+            log.warning("respond of job %s: %s", job.id, error)
         except ProcessionError as error:
             log.warning("respond of job %s: %s", job.id, error)
             self._leave()

@@ -19,7 +19,9 @@ class Open:
     """A job without an end: how it is spelled, and how far it got."""
 
     def __init__(self, submission: Submission, spelled: bytes) -> None:
-        self.submission = submission
+        self.id = submission.id
+        self.future = submission.future
+        self.notify = submission.notify
         self.spelled = spelled
         self.sent = 0
         """How often it was sent: more than once, and the server may know it from before."""
@@ -60,12 +62,12 @@ class PipelinedClient(ClientTransport, Peer):
                 raise self._over
             fresh = []
             for job in jobs:
-                known = self._open.setdefault(job.submission.id, job)
+                known = self._open.setdefault(job.id, job)
                 (fresh if known is job else twice).append(job)
             if self._connection:
                 self._send(self._connection, fresh)
         for job in twice:
-            job.submission.future.set_exception(DuplicateId("id_exists", job.submission.id))
+            job.future.set_exception(DuplicateId("id_exists", job.id))
 
     def close(self) -> None:
         self._link.close(FLUSH_SECONDS)
@@ -75,11 +77,11 @@ class PipelinedClient(ClientTransport, Peer):
         """The server's reply to the submission of this job."""
         error = refusal(reply)
         if isinstance(error, DuplicateId) and job.sent > 1:
-            # Ours, from before the connection was lost: it runs, but reports to nobody.
-            error = None if not job.submission.notify else _out_of_reach(job)
+            # Ours, from before the connection was lost: accepted, but it reports to nobody.
+            error = None if not job.notify else _out_of_reach(job)
         if error:
             self._end(job, lambda future: future.set_exception(error))
-        elif not job.submission.notify:
+        elif not job.notify:
             self._end(job, lambda future: future.set_result(None))
         else:
             job.accepted = True
@@ -104,7 +106,7 @@ class PipelinedClient(ClientTransport, Peer):
             if job.accepted and self.server_keeps_jobs:
                 self._fail(job, _out_of_reach(job))
             elif not self._resubmit:
-                self._fail(job, ConnectionLost(f"job {job.submission.id}: {error}"))
+                self._fail(job, ConnectionLost(f"job {job.id}: {error}"))
             else:
                 job.accepted = False
 
@@ -113,7 +115,7 @@ class PipelinedClient(ClientTransport, Peer):
             self._over = ConnectionLost(str(error))
             jobs = list(self._open.values())
         for job in jobs:
-            self._fail(job, ConnectionLost(f"job {job.submission.id}: {error}", job.accepted))
+            self._fail(job, ConnectionLost(f"job {job.id}: {error}", job.accepted))
 
     def _send(self, connection: Connection, jobs: Sequence[Open]) -> None:
         for job in jobs:
@@ -125,15 +127,17 @@ class PipelinedClient(ClientTransport, Peer):
 
     def _end(self, job: Open, finish: Callable[[Any], None]) -> None:
         with self._lock:
-            ours = self._open.pop(job.submission.id, None) is job
+            is_open = self._open.get(job.id) is job
+            if is_open:
+                del self._open[job.id]
         # Not under the lock: the callbacks of a future may submit the next job.
-        if ours:
-            finish(job.submission.future)
+        if is_open:
+            finish(job.future)
 
 
 def _out_of_reach(job: Open) -> ConnectionLost:
     return ConnectionLost(
-        f"job {job.submission.id} was accepted and runs, but the connection that its result"
-        " would have come on was lost: ask the HTTP API for it",
+        f"job {job.id} was accepted, but the connection that its result would have come on was"
+        " lost: ask the HTTP API for it",
         accepted=True,
     )

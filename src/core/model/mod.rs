@@ -9,7 +9,9 @@
 //! | `naive`, `endings` | the model |
 //! | `steps` | what can happen |
 //! | `trial` | the comparison |
+//! | `bounds` | what no model shows: nothing grows without need |
 
+mod bounds;
 mod endings;
 mod naive;
 mod steps;

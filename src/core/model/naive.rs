@@ -244,7 +244,7 @@ impl Model {
             max_attempts: job.policy.max_attempts,
             lease_ms,
         };
-        out.notices.push((peer, Notice::Assigned(assignment)));
+        out.notices.push((peer, Notice::Assigned(Box::new(assignment))));
     }
 
     fn count(&self, is: impl Fn(&Place) -> bool) -> u64 {

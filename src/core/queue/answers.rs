@@ -80,7 +80,11 @@ impl Queue {
                 let run = &mut self.runs[run as usize];
                 run.lease_ms = lease_ms.unwrap_or(run.lease_ms);
                 run.progress = progress.or(run.progress);
-                run.ends = self.leases.add(now.at, run.lease_ms, run.job, self.jobs[run.job as usize].sequence);
+                // Touched twice at one moment it ends once.
+                if run.ends != now.at.after_ms(run.lease_ms) {
+                    let sequence = self.jobs[run.job as usize].sequence;
+                    run.ends = self.leases.add(now.at, run.lease_ms, run.job, sequence);
+                }
                 out.notices.push((peer, Notice::Done { request, lease_ms: run.lease_ms }));
             }
         }

@@ -66,15 +66,15 @@ impl Queue {
 
     /// FAILED or CANCELLED → QUEUED, with fresh attempts and at its old place.
     fn retry(&mut self, now: Now, key: u32, out: &mut Outbox) -> Result<(), Refusal> {
-        let job = &mut self.jobs[key as usize];
-        let State::Finished(finished) = &job.state else { return Err(Refusal::NotFinished) };
+        let State::Finished(finished) = &self.jobs[key as usize].state else { return Err(Refusal::NotFinished) };
         match finished.outcome {
             Outcome::Failed => self.census.failed -= 1,
             Outcome::Cancelled => self.census.cancelled -= 1,
             Outcome::Completed => return Err(Refusal::AlreadyCompleted),
             Outcome::Expired => return Err(Refusal::AlreadyFinished),
         }
-        self.kept -= 1;
+        self.stop_keeping(key);
+        let job = &mut self.jobs[key as usize];
         job.attempt = 0;
         job.born = now.at;
         if !job.policy.durable {

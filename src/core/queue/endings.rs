@@ -22,16 +22,15 @@ impl Queue {
             return;
         }
         let keep_ms = if outcome == Outcome::Failed { job.policy.keep_failed_ms } else { job.policy.keep_ms };
-        let told = job.notify.then(|| (job.master, job.id.clone()));
-        if let Some((master, id)) = told {
-            let detail = || detail.clone().unwrap_or_else(|| Body::from(&b"null"[..]));
-            let ending = match outcome {
-                Outcome::Completed => Ending::Completed(detail()),
-                Outcome::Failed => Ending::Failed(detail()),
-                Outcome::Cancelled => Ending::Cancelled,
-                Outcome::Expired => Ending::Expired,
+        if job.notify {
+            let ending = match (outcome, &detail) {
+                (Outcome::Completed, Some(result)) => Ending::Completed(result.clone()),
+                (Outcome::Failed, Some(error)) => Ending::Failed(error.clone()),
+                (Outcome::Completed | Outcome::Failed, None) => unreachable!("a result or an error was given"),
+                (Outcome::Cancelled, _) => Ending::Cancelled,
+                (Outcome::Expired, _) => Ending::Expired,
             };
-            out.tell(master, Notice::Ended { id, ending }, self.stored(key));
+            out.tell(job.master, Notice::Ended { id: job.id.clone(), ending }, self.stored(key));
         }
         if keep_ms == 0 {
             self.record_removal(key, out);
@@ -59,12 +58,11 @@ impl Queue {
         }
         out.ids.push(IdEvent::GivesWay { id: job.id.clone(), sequence });
         if outcome == Outcome::Failed {
-            self.kept_failures.push_back((key, sequence));
-            if self.kept_failures.len() > MAX_KEPT_FAILURES {
-                let (key, sequence) = self.kept_failures.pop_front().expect("it is not empty");
-                if self.jobs.get(key as usize).is_some_and(|job| job.sequence == sequence && matches!(job.state, State::Finished(_))) {
-                    self.forget(key, out);
-                }
+            self.kept_failures.insert((now.at, sequence), key);
+            if self.kept_failures.len() > MAX_KEPT_FAILURES
+                && let Some((_, oldest)) = self.kept_failures.pop_first()
+            {
+                self.forget(oldest, out);
             }
         }
     }
@@ -92,9 +90,18 @@ impl Queue {
 
     /// The record of a finished job goes.
     pub(super) fn forget(&mut self, key: u32, out: &mut Outbox) {
-        self.kept -= 1;
+        self.stop_keeping(key);
         let job = self.remove(key);
         out.ids.push(freed(job));
+    }
+
+    /// The record of a finished job is no longer among those that are kept.
+    pub(super) fn stop_keeping(&mut self, key: u32) {
+        self.kept -= 1;
+        let job = &self.jobs[key as usize];
+        if let State::Finished(finished) = &job.state {
+            self.kept_failures.remove(&(finished.at, job.sequence));
+        }
     }
 
     /// The record of a finished job gives way to a new job of its id, which has the id already.

@@ -18,7 +18,7 @@ mod endings;
 mod records;
 mod stowage;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -67,7 +67,8 @@ pub struct Queue {
     kept: usize,
     /// Waiting jobs that can expire.
     mortal: usize,
-    kept_failures: VecDeque<(u32, u64)>,
+    /// Failed transient ones among them: when and which, and its key.
+    kept_failures: BTreeMap<(Moment, u64), u32>,
     census: Census,
     paused: bool,
     /// Durable jobs are written to a store.
@@ -94,7 +95,7 @@ impl Queue {
             records: Deadlines::default(),
             kept: 0,
             mortal: 0,
-            kept_failures: VecDeque::new(),
+            kept_failures: BTreeMap::new(),
             census: Census::default(),
             paused: false,
             stores,
@@ -197,6 +198,13 @@ impl Queue {
     /// How many peers work on this type.
     pub fn joined(&self) -> usize {
         self.workers.joined()
+    }
+
+    /// How many entries its lists have, also such that no longer count.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> usize {
+        let deadlines = [&self.scheduled, &self.leases, &self.expiries, &self.records];
+        self.waiting.iter().count() + deadlines.iter().map(|deadlines| deadlines.len()).sum::<usize>()
     }
 
     /// How many peers it remembers as workers.
@@ -316,7 +324,7 @@ impl Queue {
             max_attempts: job.policy.max_attempts,
             lease_ms,
         };
-        out.notices.push((peer, Notice::Assigned(assignment)));
+        out.notices.push((peer, Notice::Assigned(Box::new(assignment))));
         self.record_change(now, key, out);
     }
 

@@ -12,7 +12,8 @@ use super::super::{Patience, Read, Turn, fields};
 use super::{Metrics, says};
 use crate::core::job::{OnMasterGone, or_null};
 use crate::core::{
-    Answer, Assignment, Body, Command, Demand, Ending, JobId, Limits, Notice, Policy, Receipt, Refusal, Request, Submission, TypeName,
+    Answer, Assignment, Body, Command, Demand, Ending, JobId, Limits, Notice, Policy, Receipt, Refusal, Request,
+    Submission, TypeName,
 };
 
 /// A client may hold at most so many jobs at a time.
@@ -113,7 +114,7 @@ impl super::super::Session for Session {
         match notice {
             Notice::Done { request, .. } => self.done(request, turn.out),
             Notice::Refused { request, refusal } => self.refused(request, refusal, turn.out),
-            Notice::Assigned(job) => self.assigned(job, turn),
+            Notice::Assigned(job) => self.assigned(*job, turn),
             Notice::Ended { id, ending } => self.replies.say(turn.out, |out| match ending {
                 Ending::Completed(result) => says::did(out, &id, &result),
                 Ending::Failed(error) => says::failed(out, &id, or_null(&error)),
@@ -196,15 +197,26 @@ impl Session {
         let body = arg.map_or_else(Body::default, |raw| Body::from(raw.as_bytes()));
         let request = self.replies.expect(Asked::Do { id: id.clone(), kind: kind.clone(), ack });
         let policy = POLICY.clone();
-        turn.commands.push(Command::Submit(Submission { request, id, kind, priority, body, policy, delay_ms: 0, notify: true, sequence: 0 }));
+        turn.commands.push(Command::Submit(Submission {
+            request,
+            id,
+            kind,
+            priority,
+            body,
+            policy,
+            delay_ms: 0,
+            notify: true,
+            sequence: 0,
+        }));
         Ok(())
     }
 
     fn did(&mut self, id: Option<&str>, res: Option<&str>, turn: &mut Turn<'_>) -> Result<(), Wrong> {
-        let Held { id, receipt } = self.working.take(id.ok_or(Wrong::member("id"))?).map_err(|not_held| match not_held {
-            NotHeld::Bad(_) => Wrong::member("id"),
-            NotHeld::Unknown(id) => unknown_job(id),
-        })?;
+        let Held { id, receipt } =
+            self.working.take(id.ok_or(Wrong::member("id"))?).map_err(|not_held| match not_held {
+                NotHeld::Bad(_) => Wrong::member("id"),
+                NotHeld::Unknown(id) => unknown_job(id),
+            })?;
         let result = res.map_or_else(Body::default, |raw| Body::from(raw.as_bytes()));
         let request = self.replies.expect(Asked::Did { id, receipt });
         turn.commands.push(Command::Answer { request, receipt, answer: Answer::Complete(result) });
@@ -218,7 +230,8 @@ impl Session {
             Some(_) => return Err(Wrong::member("jobs")),
             None => None,
         };
-        let types = types.and_then(|raw| fields::type_names(raw, self.limits.max_types)).ok_or(Wrong::member("types"))?;
+        let types =
+            types.and_then(|raw| fields::type_names(raw, self.limits.max_types)).ok_or(Wrong::member("types"))?;
         let types = self.working.not_granted(types);
         if self.working.types() + types.len() > self.limits.max_types {
             return Err(Wrong { code: Refusal::QueueFull.code(), reason: Refusal::QueueFull.reason(), id: None });
@@ -257,7 +270,9 @@ impl Session {
                 let wrong = unknown_job(id);
                 says::error(out, wrong.code, wrong.reason, wrong.id.as_ref());
             }
-            Asked::Do { id, .. } | Asked::Did { id, .. } => says::error(out, refusal.code(), refusal.reason(), Some(&id)),
+            Asked::Do { id, .. } | Asked::Did { id, .. } => {
+                says::error(out, refusal.code(), refusal.reason(), Some(&id))
+            }
             Asked::CanDo { types } => {
                 working.refused(request, &types);
                 says::error(out, refusal.code(), refusal.reason(), None);

@@ -43,13 +43,30 @@ impl Session for Master {
     const HANDS: u32 = 0;
 
     fn new(shared: &Shared, limits: &Arc<Limits>, _: &Arc<Demand>) -> Self {
-        Master { line: Line::new(limits), limits: limits.clone(), defaults: shared.0.clone(), last_type: None, last_policy: None }
+        Master {
+            line: Line::new(limits),
+            limits: limits.clone(),
+            defaults: shared.0.clone(),
+            last_type: None,
+            last_policy: None,
+        }
     }
 
     fn read(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Read {
         let mut read = Read { consumed: 0, needed: 0 };
         while let Some(payload) = self.line.next(input, &mut read, turn) {
-            let names = &["action", "id", "type", "body", "priority", "durable", "delay_ms", "lease_ms", "max_attempts", "ttl_ms"];
+            let names = &[
+                "action",
+                "id",
+                "type",
+                "body",
+                "priority",
+                "durable",
+                "delay_ms",
+                "lease_ms",
+                "max_attempts",
+                "ttl_ms",
+            ];
             match json::object(payload, self.limits.max_depth, names) {
                 Ok(members) => match self.request(members) {
                     Ok(submission) => {
@@ -68,7 +85,9 @@ impl Session for Master {
         let replies = &mut self.line.replies;
         match notice {
             Notice::Done { request, .. } => replies.answer(request, turn.out, |submit, out| ok(out, &submit.id)),
-            Notice::Refused { request, refusal } => replies.answer(request, turn.out, |submit, out| refuse(out, &submit.id, refusal)),
+            Notice::Refused { request, refusal } => {
+                replies.answer(request, turn.out, |submit, out| refuse(out, &submit.id, refusal))
+            }
             Notice::Ended { id, ending } => replies.say(turn.out, |out| match ending {
                 Ending::Completed(body) => result(out, &id, &body),
                 Ending::Failed(_) | Ending::Cancelled | Ending::Expired => error(out, "job_failed", id.token()),

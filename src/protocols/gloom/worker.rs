@@ -70,7 +70,9 @@ impl Session for Worker {
                 Asked::Join | Asked::Respond { .. } => ok(out),
                 Asked::GivenBack { .. } | Asked::Rejoin => {}
             }),
-            Notice::Refused { request, refusal } => replies.answer(request, turn.out, |asked, out| refuse(out, &asked, refusal)),
+            Notice::Refused { request, refusal } => {
+                replies.answer(request, turn.out, |asked, out| refuse(out, &asked, refusal))
+            }
             Notice::Lost { queue, kind, .. } => {
                 let lost = |asked: &Asked| matches!(asked, Asked::Respond { receipt, .. } | Asked::GivenBack { receipt } if receipt.queue == queue);
                 for request in replies.awaiting(lost) {
@@ -103,7 +105,8 @@ impl Worker {
         match json::string(raw_action).as_deref() {
             Some("respond") => self.respond(body.ok_or(Refused::missing("body"))?, turn),
             Some("join") => {
-                let kind = fields::type_name(kind.ok_or(Refused::missing("job_type"))?).map_err(|_| Refused::wrong("job_type"))?;
+                let kind = fields::type_name(kind.ok_or(Refused::missing("job_type"))?)
+                    .map_err(|_| Refused::wrong("job_type"))?;
                 self.join(kind, turn);
                 Ok(())
             }

@@ -16,7 +16,8 @@ fn frame(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
 
 /// The answer to a hello.
 pub(super) fn welcome(out: &mut BytesMut, max_frame: usize) {
-    let frame_text = format!("{{\"ok\":true,\"server\":\"procession/{}\",\"max_frame\":{max_frame}}}", env!("CARGO_PKG_VERSION"));
+    let frame_text =
+        format!("{{\"ok\":true,\"server\":\"procession/{}\",\"max_frame\":{max_frame}}}", env!("CARGO_PKG_VERSION"));
     frame(out, |out| out.extend_from_slice(frame_text.as_bytes()));
 }
 
@@ -53,7 +54,7 @@ pub(super) fn results(out: &mut BytesMut, results: &Results) {
                     out.extend_from_slice(b"\"error\":\"");
                     out.extend_from_slice(code.as_bytes());
                     out.extend_from_slice(b"\",\"reason\":");
-                    out.extend_from_slice(reason.as_bytes());
+                    json::write_string(out, reason);
                     out.extend_from_slice(if id.is_some() { b",\"id\":" } else { b"" });
                 }
             }

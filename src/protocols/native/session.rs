@@ -131,7 +131,7 @@ impl super::super::Session for Session {
         match notice {
             Notice::Done { request, lease_ms } => self.done(request, lease_ms, turn.out),
             Notice::Refused { request, refusal } => self.refused(request, refusal, turn.out),
-            Notice::Assigned(job) => self.assigned(job, turn),
+            Notice::Assigned(job) => self.assigned(*job, turn),
             Notice::Withdrawn { receipt } => {
                 // It stays in hand until the worker speaks of it: until then the worker is busy with it.
                 if let Some(id) = self.working.with_receipt(receipt) {
@@ -141,8 +141,12 @@ impl super::super::Session for Session {
             Notice::Ended { id, ending } => self.line.replies.say(turn.out, |out| says::ended(out, &id, &ending)),
             Notice::Lost { queue, kind, jobs } => {
                 let lost = |asked: &Asked| match asked {
-                    Asked::Submit { kind: submitted, .. } | Asked::Element { kind: submitted, .. } => *submitted == kind,
-                    Asked::Touch { receipt, .. } | Asked::Answer { receipt, .. } | Asked::GivenBack { receipt } => receipt.queue == queue,
+                    Asked::Submit { kind: submitted, .. } | Asked::Element { kind: submitted, .. } => {
+                        *submitted == kind
+                    }
+                    Asked::Touch { receipt, .. } | Asked::Answer { receipt, .. } | Asked::GivenBack { receipt } => {
+                        receipt.queue == queue
+                    }
                     // Nobody knows which queue was asked; so it may have been this one.
                     Asked::NotHeld { .. } => true,
                     Asked::Batch(_) | Asked::Join { .. } | Asked::Rejoin => false,

@@ -3,8 +3,10 @@
 //! A batch is one request with one answer, but each of its jobs goes its own way: it has its own number, so queues answer
 //! for each, and what they say is gathered until all have spoken.
 
+use std::borrow::Cow;
+
 use super::super::fields::{self, RawPolicy};
-use super::super::framed::{Refused, quoted};
+use super::super::framed::Refused;
 use super::super::{Turn, json};
 use super::session::{Asked, Session};
 use crate::core::{Body, Command, JobId, Refusal, Request, Submission};
@@ -48,14 +50,13 @@ pub(super) enum Fate {
     Accepted,
     Refused {
         code: &'static str,
-        /// JSON.
-        reason: String,
+        reason: Cow<'static, str>,
     },
 }
 
 impl Fate {
     pub(super) fn of(refusal: Refusal) -> Fate {
-        Fate::Refused { code: refusal.code(), reason: quoted(refusal.reason()) }
+        Fate::Refused { code: refusal.code(), reason: refusal.reason().into() }
     }
 }
 
@@ -114,7 +115,8 @@ impl Session {
     }
 
     fn element(&mut self, element: &str, batch: Request, place: usize) -> Result<Submission, Refused> {
-        let raw = json::members(element, self.limits.max_depth, &JOB_MEMBERS).map_err(|flaw| Refused::flaw(flaw, element.as_bytes()))?;
+        let raw = json::members(element, self.limits.max_depth, &JOB_MEMBERS)
+            .map_err(|flaw| Refused::flaw(flaw, element.as_bytes()))?;
         let mut submission = self.submission(raw).map_err(|refused| refused.about(raw[0]))?;
         submission.request = self.line.replies.expect(Asked::Element { batch, place, kind: submission.kind.clone() });
         Ok(submission)
@@ -122,8 +124,22 @@ impl Session {
 
     /// What the raw members of a job ask for; its request is not numbered yet.
     fn submission(&mut self, raw: RawJob<'_>) -> Result<Submission, Refused> {
-        let [id, kind, body, priority, notify, durable, delay_ms, run_at, lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, on_master_gone] =
-            raw;
+        let [
+            id,
+            kind,
+            body,
+            priority,
+            notify,
+            durable,
+            delay_ms,
+            run_at,
+            lease_ms,
+            max_attempts,
+            backoff_ms,
+            ttl_ms,
+            keep_ms,
+            on_master_gone,
+        ] = raw;
         let id = match fields::given(id) {
             Some(raw) => fields::id(raw).map_err(|_| Refused::wrong("id"))?,
             None => self.shared.world.new_id(),
@@ -131,10 +147,21 @@ impl Session {
         let kind = fields::type_or_default(kind, &mut self.last_type).map_err(|_| Refused::wrong("type"))?;
         let priority = fields::priority(priority).map_err(Refused::wrong)?;
         let notify = fields::flag(notify, false, "notify").map_err(Refused::wrong)?;
-        let policy = RawPolicy { durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, on_master_gone };
+        let policy =
+            RawPolicy { durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, on_master_gone };
         let (policy, delay_ms) = policy.read(&self.shared.defaults, &mut self.last_policy).map_err(Refused::wrong)?;
         let until_ms = fields::delay_until(run_at, || self.shared.world.wall_ms()).map_err(Refused::wrong)?;
         let body = Body::from(body.unwrap_or("null").as_bytes());
-        Ok(Submission { request: 0, id, kind, priority, body, policy, delay_ms: delay_ms.max(until_ms), notify, sequence: 0 })
+        Ok(Submission {
+            request: 0,
+            id,
+            kind,
+            priority,
+            body,
+            policy,
+            delay_ms: delay_ms.max(until_ms),
+            notify,
+            sequence: 0,
+        })
     }
 }

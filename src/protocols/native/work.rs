@@ -12,7 +12,12 @@ const MAX_CREDIT: u64 = 1_000;
 
 impl Session {
     /// The worker works on these types and no others, and holds at most so many jobs.
-    pub(super) fn join(&mut self, types: Option<&str>, credit: Option<&str>, turn: &mut Turn<'_>) -> Result<(), Refused> {
+    pub(super) fn join(
+        &mut self,
+        types: Option<&str>,
+        credit: Option<&str>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refused> {
         let types = types.ok_or(Refused::missing("types"))?;
         let types = fields::type_names(types, self.limits.max_types).ok_or(Refused::wrong("types"))?;
         let credit = fields::number(credit, 1, "credit").map_err(Refused::wrong)?.unwrap_or(1);
@@ -54,7 +59,12 @@ impl Session {
         self.answer(id, Answer::Fail { error, retry, delay_ms }, turn)
     }
 
-    pub(super) fn release(&mut self, id: Option<&str>, delay_ms: Option<&str>, turn: &mut Turn<'_>) -> Result<(), Refused> {
+    pub(super) fn release(
+        &mut self,
+        id: Option<&str>,
+        delay_ms: Option<&str>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refused> {
         let id = id.ok_or(Refused::missing("id"))?;
         let delay_ms = fields::number(delay_ms, 0, "delay_ms").map_err(Refused::wrong)?.unwrap_or(0);
         self.answer(id, Answer::Release { delay_ms }, turn)
@@ -71,7 +81,9 @@ impl Session {
         let id = id.ok_or(Refused::missing("id"))?;
         let lease_ms = fields::number(lease_ms, 1, "lease_ms").map_err(Refused::wrong)?;
         let progress = match fields::given(progress) {
-            Some(raw) => Some(json::number(raw).filter(|share| (0.0..=1.0).contains(share)).ok_or(Refused::wrong("progress"))?),
+            Some(raw) => {
+                Some(json::number(raw).filter(|share| (0.0..=1.0).contains(share)).ok_or(Refused::wrong("progress"))?)
+            }
             None => None,
         };
         match self.working.held(id) {

@@ -347,7 +347,10 @@ fn a_line_over_the_limit_closes_while_it_grows() {
 
 #[test]
 fn a_hundred_flaws_in_a_row_are_enough() {
-    let flaws = |number| "c → {\"cmd\":\"can_do\"}\n".repeat(number) + &"c ← {\"cmd\":\"error\",\"error\":\"invalid_message\",\"reason\":\"types\"}\n".repeat(number);
+    let flaws = |number| {
+        "c → {\"cmd\":\"can_do\"}\n".repeat(number)
+            + &"c ← {\"cmd\":\"error\",\"error\":\"invalid_message\",\"reason\":\"types\"}\n".repeat(number)
+    };
     let enough = MAX_FLAWS_IN_A_ROW as usize;
     let text = "c is deputy\n".to_owned()
         + &flaws(enough - 1)
@@ -509,6 +512,30 @@ fn too_many_requests_stop_the_reading_and_answers_let_it_go_on() {
         c ← {"cmd":"ok","id":3}
         c ← {"cmd":"error","error":"invalid_message","reason":"types"}
         c ← {"cmd":"ok","id":4}
+        "#,
+    );
+}
+
+#[test]
+fn what_a_dying_queue_was_asked_is_refused() {
+    play(
+        r#"
+        s is deputy
+        w is deputy
+        w → {"cmd":"can_do","types":["t"]}
+        s → {"cmd":"do","id":1,"type":"t"}
+        w ← {"cmd":"do","id":1,"type":"t"}
+        t fails
+        s → {"cmd":"do","id":2,"type":"t"}
+        s → {"cmd":"metrics"}
+        w → {"cmd":"did","id":1}
+        t dies
+        s ← {"cmd":"error","error":"restarted","reason":"the queue was restarted, nothing of this request was kept","id":2}
+        s ← {"cmd":"metrics","metrics":{"up_since":1700000000000,"connections":2,"workers_added":1,"jobs_added":1,"jobs_dispatched":1,"jobs_done":0,"jobs_reassigned":0}}
+        s ← {"cmd":"error","error":"job_failed","reason":"lost","id":1}
+        w ← {"cmd":"error","error":"restarted","reason":"the queue was restarted, nothing of this request was kept","id":1}
+        s → {"cmd":"do","id":2,"type":"t"}
+        w ← {"cmd":"do","id":2,"type":"t"}
         "#,
     );
 }

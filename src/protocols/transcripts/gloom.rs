@@ -265,7 +265,8 @@ fn a_length_over_the_limit_closes_at_once() {
 
 #[test]
 fn a_hundred_flaws_in_a_row_are_enough() {
-    let flaws = |number| "m → {}\n".repeat(number) + &"m ← {\"error\":\"missing_field\",\"reason\":\"type\"}\n".repeat(number);
+    let flaws =
+        |number| "m → {}\n".repeat(number) + &"m ← {\"error\":\"missing_field\",\"reason\":\"type\"}\n".repeat(number);
     let enough = MAX_FLAWS_IN_A_ROW as usize;
     let text = "m is gloom-master\n".to_owned()
         + &flaws(enough - 1)
@@ -556,6 +557,33 @@ fn a_queue_that_dies_is_told_and_its_slaves_join_the_next() {
     );
 }
 
+#[test]
+fn what_a_dying_queue_was_asked_is_refused() {
+    play(
+        r#"
+        m is gloom-master
+        w is gloom-worker
+        w → {"action":"join","type":"t"}
+        w ← {"ok":true}
+        m → {"action":"submit","id":1,"type":"t","body":1}
+        m ← {"ok":true,"id":1}
+        w ← {"action":"job","id":1,"type":"t","body":1}
+        t fails
+        m → {"action":"submit","id":2,"type":"t","body":2}
+        m → {"action":"submit","id":3,"type":"u","body":3}
+        w → {"action":"respond","body":1}
+        t dies
+        m ← {"error":"unavailable","reason":"restarted"}
+        m ← {"ok":true,"id":3}
+        m ← {"error":"job_failed","reason":1}
+        w ← {"error":"restarted","reason":1}
+        m → {"action":"submit","id":2,"type":"t","body":2}
+        m ← {"ok":true,"id":2}
+        w ← {"action":"job","id":2,"type":"t","body":2}
+        "#,
+    );
+}
+
 /// A queue may die with the word that a job goes back: nobody answers it then, and nobody may wait for that.
 #[test]
 fn nothing_waits_for_a_dead_queue() {
@@ -567,7 +595,7 @@ fn nothing_waits_for_a_dead_queue() {
     let receipt = Receipt { queue: 3, key: 0, sequence: 1, delivery: 1 };
     assert!(demand.take());
     worker.hear(
-        Notice::Assigned(Assignment {
+        Notice::Assigned(Box::new(Assignment {
             receipt,
             id: JobId::from_integer("1").unwrap(),
             kind: kind.clone(),
@@ -576,7 +604,7 @@ fn nothing_waits_for_a_dead_queue() {
             attempt: 1,
             max_attempts: 1,
             lease_ms: 1,
-        }),
+        })),
         &mut turn,
     );
     assert_eq!(worker.outstanding(), 1);

@@ -15,7 +15,8 @@
 //! speech backwards              or, of several queues, that of the latest first
 //! 250 ms                        time goes by
 //! cancel "a"                    somebody cancels a job by its id
-//! t dies                        the queue of this type dies
+//! t fails                       what the queue of this type is asked from here on is lost,
+//! t dies                        and now it dies
 //! drain                         the server is about to stop
 //! # a remark
 //! ```
@@ -25,6 +26,7 @@
 mod deputy;
 mod gloom;
 mod native;
+mod noise;
 mod rig;
 mod script;
 

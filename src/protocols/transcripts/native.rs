@@ -129,7 +129,9 @@ fn the_bodies_of_a_batch_may_be_as_deep_as_any() {
 #[test]
 fn a_batch_is_bounded_and_read_whole() {
     let limits = Limits { max_outstanding: 2, ..Limits::default() };
-    let batch = |from: usize, count: usize| (from..from + count).map(|id| format!("{{\"id\":{id}}}")).collect::<Vec<_>>().join(",");
+    let batch = |from: usize, count: usize| {
+        (from..from + count).map(|id| format!("{{\"id\":{id}}}")).collect::<Vec<_>>().join(",")
+    };
     let mut text = "n is native\n".to_owned();
     let _ = writeln!(text, "n → {{\"action\":\"submit\",\"jobs\":[{}]}}", batch(0, 10_000));
     let _ = writeln!(text, "n → {{\"action\":\"submit\",\"jobs\":[{}]}}", batch(10_000, 10_001));
@@ -536,7 +538,9 @@ fn flaws_are_told_and_the_conversation_goes_on() {
 
 #[test]
 fn a_hundred_flaws_in_a_row_are_enough() {
-    let flaws = |number| "n → {}\n".repeat(number) + &"n ← {\"error\":\"missing_field\",\"reason\":\"action\"}\n".repeat(number);
+    let flaws = |number| {
+        "n → {}\n".repeat(number) + &"n ← {\"error\":\"missing_field\",\"reason\":\"action\"}\n".repeat(number)
+    };
     let enough = MAX_FLAWS_IN_A_ROW as usize;
     let text = "n is native\n".to_owned()
         + &flaws(enough - 1)
@@ -639,6 +643,35 @@ fn a_queue_that_dies_is_told_and_its_workers_join_the_next() {
         m → {"action":"submit","id":1,"type":"t","notify":true}
         m ← {"ok":true,"id":1}
         w ← {"action":"job","id":1,"type":"t","body":null,"attempt":1,"lease_ms":1800000}
+        "#,
+    );
+}
+
+#[test]
+fn what_a_dying_queue_was_asked_is_refused() {
+    play(
+        r#"
+        m is native
+        w is native
+        w → {"action":"join","types":["t"],"credit":2}
+        w ← {"ok":true}
+        m → {"action":"submit","jobs":[{"id":1,"type":"t"},{"id":2,"type":"t"}]}
+        m ← {"ok":true,"results":[{"id":1},{"id":2}]}
+        w ← {"action":"job","id":1,"type":"t","body":null,"attempt":1,"lease_ms":1800000}
+        w ← {"action":"job","id":2,"type":"t","body":null,"attempt":1,"lease_ms":1800000}
+        t fails
+        m → {"action":"submit","jobs":[{"id":3,"type":"t"},{"id":4,"type":"u"}]}
+        m → {"action":"touch","id":1}
+        w → {"action":"respond","id":1,"body":1}
+        w → {"action":"touch","id":2}
+        t dies
+        m ← {"ok":true,"results":[{"error":"restarted","reason":"the queue was restarted, nothing of this request was kept","id":3},{"id":4}]}
+        m ← {"error":"restarted","reason":"the queue was restarted, nothing of this request was kept","id":1}
+        w ← {"error":"restarted","reason":"the queue was restarted, nothing of this request was kept","id":1}
+        w ← {"error":"restarted","reason":"the queue was restarted, nothing of this request was kept","id":2}
+        m → {"action":"submit","id":3,"type":"t"}
+        m ← {"ok":true,"id":3}
+        w ← {"action":"job","id":3,"type":"t","body":null,"attempt":1,"lease_ms":1800000}
         "#,
     );
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Buf, BytesMut};
 
 use crate::core::{
-    Batch, Command, Deed, Demand, Introduction, JobId, Limits, Moment, Notice, Now, Outbox, Peer, Queue, QueueNo, Router, Routes, TypeName,
+    Batch, Command, Deed, Demand, Introduction, JobId, Limits, Moment, Notice, Now, Outbox, Peer, Queue, QueueNo,
+    Router, Routes, TypeName,
 };
 use crate::protocols::{Read, Session, Turn, deputy, gloom, length_prefixed, native};
 
@@ -20,7 +21,7 @@ const UP_SINCE_MS: u64 = 1_700_000_000_000;
 const TOKEN: &str = "open sesame";
 
 /// A dialect, as one side of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Language {
     GloomMaster,
     GloomWorker,
@@ -125,6 +126,8 @@ pub(super) struct House {
     world: Arc<Counted>,
     metrics: Arc<deputy::Metrics>,
     peers: u64,
+    /// The queue that loses what it is asked.
+    failing: Option<usize>,
     /// What queues say doesn't arrive.
     pub(super) is_silent: bool,
     /// What hasn't arrived, with its queue; the router's own words have none.
@@ -148,6 +151,7 @@ impl House {
             world,
             metrics: deputy::Metrics::new(UP_SINCE_MS),
             peers: 0,
+            failing: None,
             is_silent: false,
             unheard: Vec::new(),
         }
@@ -184,7 +188,12 @@ impl House {
     pub(super) fn hears(&mut self, number: usize, name: &str, frame: &[u8]) {
         let line = self.lines.get_mut(name).expect("it is there");
         let heard = &line.out[..frame.len().min(line.out.len())];
-        assert!(heard == frame, "line {number}: {name} should hear\n  {}\nbut hears\n  {}", shown(frame), shown(&line.out));
+        assert!(
+            heard == frame,
+            "line {number}: {name} should hear\n  {}\nbut hears\n  {}",
+            shown(frame),
+            shown(&line.out)
+        );
         line.out.advance(frame.len());
     }
 
@@ -196,6 +205,15 @@ impl House {
 
     pub(super) fn is_over(&self, name: &str) -> bool {
         self.lines[name].session.is_over()
+    }
+
+    /// All that a peer has heard since somebody looked.
+    pub(super) fn said(&mut self, name: &str) -> Vec<u8> {
+        std::mem::take(&mut self.lines.get_mut(name).expect("it is there").out).to_vec()
+    }
+
+    pub(super) fn outstanding(&self, name: &str) -> usize {
+        self.lines[name].session.outstanding()
     }
 
     pub(super) fn leaves(&mut self, name: &str) {
@@ -244,13 +262,28 @@ impl House {
         self.turn();
     }
 
-    /// The queue of this type dies, as `actors::supervisor` sees it.
+    /// The queue of this type is about to die: what it is asked is lost.
+    pub(super) fn fails(&mut self, kind: &TypeName) {
+        if self.failing.is_none() {
+            self.failing =
+                self.queues.iter().position(|queue| queue.as_ref().is_some_and(|queue| queue.kind() == kind));
+        }
+    }
+
+    /// The queue of this type dies.
     pub(super) fn dies(&mut self, kind: &TypeName) {
-        let place = self.queues.iter().position(|queue| queue.as_ref().is_some_and(|queue| queue.kind() == kind)).expect("it lives");
+        self.fails(kind);
+        self.failing_dies();
+    }
+
+    /// The queue that is about to die does, as `actors::supervisor` sees it; nothing happens if none is.
+    pub(super) fn failing_dies(&mut self) {
+        let Some(place) = self.failing.take() else { return };
         let queue = self.queues[place].take().expect("it lives");
-        for peer in self.router.queue_died(place as u32) {
+        for peer in self.router.queue_died(place as QueueNo) {
             let jobs = queue.obituary().filter(|(master, _)| *master == peer).map(|(_, id)| id.clone()).collect();
-            self.notify(Some(place as u32), peer, Notice::Lost { queue: place as u32, kind: kind.clone(), jobs });
+            let lost = Notice::Lost { queue: place as QueueNo, kind: queue.kind().clone(), jobs };
+            self.notify(Some(place as QueueNo), peer, lost);
         }
         self.turn();
     }
@@ -272,7 +305,10 @@ impl House {
                     "it stops reading for no reason"
                 );
             }
-            let asks = |line: &mut Line| (!line.commands.is_empty()).then(|| Batch { peer: line.peer, commands: std::mem::take(&mut line.commands) });
+            let asks = |line: &mut Line| {
+                (!line.commands.is_empty())
+                    .then(|| Batch { peer: line.peer, commands: std::mem::take(&mut line.commands) })
+            };
             let batches: Vec<Batch> = self.lines.values_mut().filter_map(asks).collect();
             let is_quiet = batches.is_empty();
             for batch in batches {
@@ -302,6 +338,9 @@ impl House {
             self.notify(None, peer, notice);
         }
         for (number, batch) in routes.batches {
+            if self.failing == Some(number as usize) {
+                continue;
+            }
             let nobody = Introduction { name: "nobody".into(), demand: Arc::new(Demand::new(0)), lease_ms: 1 };
             let line = self.lines.values().find(|line| line.peer == batch.peer);
             let who = line.map_or(nobody, |line| line.who.clone());

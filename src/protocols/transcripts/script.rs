@@ -22,6 +22,7 @@ enum Step<'a> {
     },
     Waits(u64),
     Cancels(JobId),
+    Fails(TypeName),
     Dies(TypeName),
     Drains,
 }
@@ -34,7 +35,8 @@ impl<'a> Script<'a> {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let step = read_step(line, &mut languages).unwrap_or_else(|| panic!("line {number} of a transcript: {line}"));
+            let step =
+                read_step(line, &mut languages).unwrap_or_else(|| panic!("line {number} of a transcript: {line}"));
             if let Step::Says(who, bytes) = &step
                 && let Some((_, Step::Says(before, segment))) = steps.last_mut()
                 && before == who
@@ -49,7 +51,8 @@ impl<'a> Script<'a> {
 
     /// The length of the longest segment.
     pub(super) fn longest(&self) -> usize {
-        let lengths = self.steps.iter().map(|(_, step)| if let Step::Says(_, segment) = step { segment.len() } else { 0 });
+        let lengths =
+            self.steps.iter().map(|(_, step)| if let Step::Says(_, segment) = step { segment.len() } else { 0 });
         lengths.max().unwrap_or(0)
     }
 
@@ -70,6 +73,7 @@ impl<'a> Script<'a> {
                 Step::Speech { backwards } => house.speech(*backwards),
                 Step::Waits(ms) => house.waits(*ms),
                 Step::Cancels(id) => house.cancels(id),
+                Step::Fails(kind) => house.fails(kind),
                 Step::Dies(kind) => house.dies(kind),
                 Step::Drains => house.drains(),
             }
@@ -87,6 +91,7 @@ fn read_step<'a>(line: &'a str, languages: &mut Vec<(&'a str, Language)>) -> Opt
         ("speech", "backwards") => Step::Speech { backwards: true },
         ("drain", "") => Step::Drains,
         ("cancel", id) => Step::Cancels(fields::id(id).ok()?),
+        (kind, "fails") => Step::Fails(TypeName::from_text(kind).ok()?),
         (kind, "dies") => Step::Dies(TypeName::from_text(kind).ok()?),
         (ms, "ms") => Step::Waits(ms.parse().ok()?),
         (who, "is over") => Step::IsOver(who),

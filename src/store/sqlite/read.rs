@@ -171,12 +171,11 @@ fn scan(
             continue;
         }
         seen.live += 1;
-        let (body, body_bytes) = match &head.body {
-            BodyAt::Here(body) if body.len() <= bodies_up_to => (body.clone(), body.len()),
-            BodyAt::Here(body) => (Body::default(), body.len()),
-            BodyAt::Long(long) if long.bytes <= bodies_up_to => (long_body(connection, sequence, *long)?, long.bytes),
-            BodyAt::Long(long) => (Body::default(), long.bytes),
+        let body_bytes = match head.body {
+            BodyAt::Here(body) => body.len(),
+            BodyAt::Long(long) => long.bytes,
         };
+        let body = if body_bytes <= bodies_up_to { body_at(connection, sequence, head.body)? } else { Body::default() };
         each(Recalled::Live { job: Box::new(head.job(body, progress)), body_bytes });
     }
     Ok(seen)
@@ -191,7 +190,7 @@ fn whole_job(connection: &Connection, reader: &mut Reader, sequence: i64) -> Res
     let wrong = |flaw| Wrong::Row(sequence, flaw);
     let head = reader.head(row).map_err(wrong)?;
     let progress = reader.progress(row).map_err(wrong)?;
-    let body = body_at(connection, sequence, &head.body)?;
+    let body = body_at(connection, sequence, head.body)?;
     Ok(Some(head.job(body, progress)))
 }
 
@@ -200,13 +199,13 @@ fn body(connection: &Connection, reader: &mut Reader, sequence: i64) -> Result<O
     let mut rows = statement.query([sequence])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let head = reader.head(row).map_err(|flaw| Wrong::Row(sequence, flaw))?;
-    body_at(connection, sequence, &head.body).map(Some)
+    body_at(connection, sequence, head.body).map(Some)
 }
 
-fn body_at(connection: &Connection, sequence: i64, at: &BodyAt) -> Result<Body, Wrong> {
+fn body_at(connection: &Connection, sequence: i64, at: BodyAt<'_>) -> Result<Body, Wrong> {
     match at {
-        BodyAt::Here(body) => Ok(body.clone()),
-        BodyAt::Long(long) => long_body(connection, sequence, *long),
+        BodyAt::Here(body) => Ok(body.into()),
+        BodyAt::Long(long) => long_body(connection, sequence, long),
     }
 }
 

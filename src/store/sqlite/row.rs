@@ -83,10 +83,10 @@ impl Writer {
 }
 
 /// A body as a row has it.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum BodyAt {
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum BodyAt<'a> {
     /// In the row.
-    Here(Body),
+    Here(&'a [u8]),
     /// In the table `bodies`.
     Long(LongBody),
 }
@@ -107,10 +107,10 @@ impl LongBody {
 }
 
 /// The half of a row that says which job it is, its sum verified.
-pub(super) struct HeadRow {
+pub(super) struct HeadRow<'a> {
     pub(super) id: JobId,
     pub(super) kind: TypeName,
-    pub(super) body: BodyAt,
+    pub(super) body: BodyAt<'a>,
     sequence: u64,
     priority: i64,
     created_ms: u64,
@@ -138,7 +138,7 @@ const MOST_SHARED: usize = 1_000;
 
 impl Reader {
     /// The head of a row of all columns.
-    pub(super) fn head(&mut self, row: &Row<'_>) -> Result<HeadRow, Flaw> {
+    pub(super) fn head<'a>(&mut self, row: &'a Row<'_>) -> Result<HeadRow<'a>, Flaw> {
         let sequence = integer(row, 0)?.cast_unsigned();
         let (id, kind, head) = (text(row, 1)?, text(row, 2)?, blob(row, 5)?);
         let (priority, created_ms) = (integer(row, 3)?, integer(row, 4)?.cast_unsigned());
@@ -178,7 +178,7 @@ impl Reader {
         self.unpack_progress(state, attempt, forget_ms, detail, packed).ok_or(PACKED)
     }
 
-    fn unpack_head(&mut self, head: &[u8], body: Option<&[u8]>, id: &str, kind: &str) -> Option<HeadRow> {
+    fn unpack_head<'a>(&mut self, head: &[u8], body: Option<&'a [u8]>, id: &str, kind: &str) -> Option<HeadRow<'a>> {
         let mut unpacker = Unpacker(head);
         let flags = unpacker.byte()?;
         let is_integer = flags & IS_INTEGER != 0;
@@ -186,7 +186,7 @@ impl Reader {
         // The difference to the time of acceptance, which the caller knows.
         let born_ms = unpacker.number()?;
         let body = match body {
-            Some(body) => BodyAt::Here(body.into()),
+            Some(body) => BodyAt::Here(body),
             None => {
                 let bytes = usize::try_from(unpacker.number()?).ok()?;
                 BodyAt::Long(LongBody { bytes, sum: unpacker.small()? })
@@ -257,7 +257,7 @@ impl Reader {
     }
 }
 
-impl HeadRow {
+impl HeadRow<'_> {
     /// The whole job, with this body.
     pub(super) fn job(self, body: Body, progress: Progress) -> StoredJob {
         let HeadRow { id, kind, body: _, sequence, priority, created_ms, born_ms, policy } = self;

@@ -1,6 +1,6 @@
 //! What a commit writes, and what happens when it can't.
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{CachedStatement, Connection, ErrorCode, Statement};
 
 use super::batch::{self, Deed};
 use super::row::{LONG, Writer};
@@ -49,15 +49,15 @@ impl Sqlite {
         if has_new_work && !self.reserve.is_held() {
             return Err(StoreError::Full("what is left is kept for running jobs".into()));
         }
-        self.transact(!has_new_work, &mut |connection, writer, totals| {
+        self.transact(!has_new_work, &mut |writing| {
             for deed in &deeds {
                 match *deed {
-                    Deed::Put(job, progress) => put(connection, writer, totals, job, progress)?,
-                    Deed::Change(sequence, progress) => change(connection, writer, totals, sequence, progress)?,
-                    Deed::Remove(sequence) => remove(connection, totals, sequence)?,
+                    Deed::Put(job, progress) => writing.put(job, progress)?,
+                    Deed::Change(sequence, progress) => writing.change(sequence, progress)?,
+                    Deed::Remove(sequence) => writing.remove(sequence)?,
                 }
             }
-            totals.last_sequence = totals.last_sequence.max(newest);
+            writing.totals.last_sequence = writing.totals.last_sequence.max(newest);
             Ok(())
         })?;
         if self.log_bytes()? > self.options.busy_log_bytes {
@@ -71,9 +71,7 @@ impl Sqlite {
         self.refuse_after_failure()?;
         let due = self.due(now_ms, most)?;
         if !due.is_empty() {
-            self.transact(true, &mut |connection, _, totals| {
-                due.iter().try_for_each(|archived| remove(connection, totals, archived.sequence))
-            })?;
+            self.transact(true, &mut |writing| due.iter().try_for_each(|archived| writing.remove(archived.sequence)))?;
         }
         Ok(due)
     }
@@ -97,7 +95,7 @@ impl Sqlite {
     fn transact(
         &mut self,
         may_use_reserve: bool,
-        work: &mut dyn FnMut(&Connection, &mut Writer, &mut Totals) -> Result<(), Wrong>,
+        work: &mut dyn FnMut(&mut Writing<'_>) -> Result<(), Wrong>,
     ) -> Result<(), StoreError> {
         let Err(full) = self.attempt(work)? else { return Ok(()) };
         // What the log holds may have room in the database.
@@ -113,20 +111,18 @@ impl Sqlite {
     /// The inner error is a full disk: nothing has happened.
     fn attempt(
         &mut self,
-        work: &mut dyn FnMut(&Connection, &mut Writer, &mut Totals) -> Result<(), Wrong>,
+        work: &mut dyn FnMut(&mut Writing<'_>) -> Result<(), Wrong>,
     ) -> Result<Result<(), StoreError>, StoreError> {
-        let mut totals = Totals { commits: self.totals.commits + 1, ..self.totals };
+        let totals = Totals { commits: self.totals.commits + 1, ..self.totals };
         let connection = &self.connection;
-        let done = run(connection, "BEGIN IMMEDIATE")
-            .map_err(Wrong::Sql)
-            .and_then(|()| work(connection, &mut self.writer, &mut totals))
-            .and_then(|()| Ok(totals.write(connection)?))
-            .and_then(|()| Ok(run(connection, "COMMIT")?));
-        let Err(wrong) = done else {
-            self.totals = totals;
-            // It only says less than it could when it can't be written.
-            let _ = self.mark.write(totals.commits);
-            return Ok(Ok(()));
+        let wrong = match write(connection, &mut self.writer, totals, work) {
+            Ok(totals) => {
+                self.totals = totals;
+                // It only says less than it could when it can't be written.
+                let _ = self.mark.write(totals.commits);
+                return Ok(Ok(()));
+            }
+            Err(wrong) => wrong,
         };
         let undone = if connection.is_autocommit() { Ok(()) } else { run(connection, "ROLLBACK") };
         let error = match wrong {
@@ -158,7 +154,7 @@ impl Sqlite {
     }
 
     /// Runs a checkpoint. A full disk is no error here: the log keeps what has no room in the database.
-    fn checkpoint(&mut self, sql: &str) -> Result<(), StoreError> {
+    pub(super) fn checkpoint(&mut self, sql: &str) -> Result<(), StoreError> {
         match run(&self.connection, sql) {
             Ok(()) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(()),
@@ -209,65 +205,95 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn put(
+fn write(
     connection: &Connection,
     writer: &mut Writer,
-    totals: &mut Totals,
-    job: &StoredJob,
-    progress: &Progress,
-) -> Result<(), Wrong> {
-    let is_new = job.sequence > totals.last_sequence;
-    if is_new {
-        totals.last_sequence = job.sequence;
-    } else {
-        remove(connection, totals, job.sequence)?;
-    }
-    let mut statement = connection.prepare_cached(INSERT)?;
-    writer.bind_head(&mut statement, job)?;
-    writer.bind_progress(&mut statement, 9, job.sequence, progress)?;
-    statement.raw_execute()?;
-    if job.body.len() > LONG {
-        connection.prepare_cached(INSERT_LONG)?.execute((job.sequence.cast_signed(), &*job.body))?;
-        totals.long += 1;
-    }
-    *place(totals, progress) += 1;
-    Ok(())
-}
-
-fn change(
-    connection: &Connection,
-    writer: &mut Writer,
-    totals: &mut Totals,
-    sequence: u64,
-    progress: &Progress,
-) -> Result<(), Wrong> {
-    let mut update = |sql: &str| -> rusqlite::Result<u64> {
-        let mut statement = connection.prepare_cached(sql)?;
-        statement.raw_bind_parameter(1, sequence.cast_signed())?;
-        writer.bind_progress(&mut statement, 2, sequence, progress)?;
-        Ok(statement.raw_execute()? as u64)
+    totals: Totals,
+    work: &mut dyn FnMut(&mut Writing<'_>) -> Result<(), Wrong>,
+) -> Result<Totals, Wrong> {
+    run(connection, "BEGIN IMMEDIATE")?;
+    let mut writing = Writing {
+        insert: connection.prepare_cached(INSERT)?,
+        change_live: connection.prepare_cached(CHANGE_LIVE)?,
+        remove_live: connection.prepare_cached(REMOVE_LIVE)?,
+        connection,
+        writer,
+        totals,
     };
-    let live = update(CHANGE_LIVE)?;
-    let archived = if live == 0 { update(CHANGE_ARCHIVED)? } else { 0 };
-    if live + archived == 0 {
-        return Err(Wrong::Missing(sequence));
-    }
-    totals.live = totals.live.saturating_sub(live);
-    totals.archived = totals.archived.saturating_sub(archived);
-    *place(totals, progress) += 1;
-    Ok(())
+    work(&mut writing)?;
+    writing.totals.write(connection)?;
+    run(connection, "COMMIT")?;
+    Ok(writing.totals)
 }
 
-fn remove(connection: &Connection, totals: &mut Totals, sequence: u64) -> Result<(), Wrong> {
-    let sequence = [sequence.cast_signed()];
-    let live = connection.prepare_cached(REMOVE_LIVE)?.execute(sequence)? as u64;
-    let archived = if live == 0 { connection.prepare_cached(REMOVE_ARCHIVED)?.execute(sequence)? as u64 } else { 0 };
-    totals.live = totals.live.saturating_sub(live);
-    totals.archived = totals.archived.saturating_sub(archived);
-    if totals.long > 0 && live + archived > 0 {
-        totals.long = totals.long.saturating_sub(connection.prepare_cached(REMOVE_LONG)?.execute(sequence)? as u64);
+/// A transaction under way.
+struct Writing<'a> {
+    connection: &'a Connection,
+    writer: &'a mut Writer,
+    totals: Totals,
+    insert: CachedStatement<'a>,
+    change_live: CachedStatement<'a>,
+    remove_live: CachedStatement<'a>,
+}
+
+impl Writing<'_> {
+    fn put(&mut self, job: &StoredJob, progress: &Progress) -> Result<(), Wrong> {
+        if job.sequence > self.totals.last_sequence {
+            self.totals.last_sequence = job.sequence;
+        } else {
+            self.remove(job.sequence)?;
+        }
+        self.writer.bind_head(&mut self.insert, job)?;
+        self.writer.bind_progress(&mut self.insert, 9, job.sequence, progress)?;
+        self.insert.raw_execute()?;
+        if job.body.len() > LONG {
+            self.connection.prepare_cached(INSERT_LONG)?.execute((job.sequence.cast_signed(), &*job.body))?;
+            self.totals.long += 1;
+        }
+        *place(&mut self.totals, progress) += 1;
+        Ok(())
     }
-    Ok(())
+
+    fn change(&mut self, sequence: u64, progress: &Progress) -> Result<(), Wrong> {
+        let live = update(&mut self.change_live, self.writer, sequence, progress)?;
+        let archived = match live {
+            0 => update(&mut *self.connection.prepare_cached(CHANGE_ARCHIVED)?, self.writer, sequence, progress)?,
+            _ => 0,
+        };
+        if live + archived == 0 {
+            return Err(Wrong::Missing(sequence));
+        }
+        self.took(live, archived);
+        *place(&mut self.totals, progress) += 1;
+        Ok(())
+    }
+
+    fn remove(&mut self, sequence: u64) -> Result<(), Wrong> {
+        let sequence = [sequence.cast_signed()];
+        let live = self.remove_live.execute(sequence)? as u64;
+        let archived = match live {
+            0 => self.connection.prepare_cached(REMOVE_ARCHIVED)?.execute(sequence)? as u64,
+            _ => 0,
+        };
+        self.took(live, archived);
+        if self.totals.long > 0 && live + archived > 0 {
+            let long = self.connection.prepare_cached(REMOVE_LONG)?.execute(sequence)? as u64;
+            self.totals.long = self.totals.long.saturating_sub(long);
+        }
+        Ok(())
+    }
+
+    /// Rows that went. Totals that are wrong by now show at the next start; they are no reason to stop here.
+    fn took(&mut self, live: u64, archived: u64) {
+        self.totals.live = self.totals.live.saturating_sub(live);
+        self.totals.archived = self.totals.archived.saturating_sub(archived);
+    }
+}
+
+fn update(statement: &mut Statement<'_>, writer: &mut Writer, sequence: u64, progress: &Progress) -> rusqlite::Result<u64> {
+    statement.raw_bind_parameter(1, sequence.cast_signed())?;
+    writer.bind_progress(statement, 2, sequence, progress)?;
+    Ok(statement.raw_execute()? as u64)
 }
 
 fn place<'a>(totals: &'a mut Totals, progress: &Progress) -> &'a mut u64 {

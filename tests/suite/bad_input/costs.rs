@@ -62,7 +62,7 @@ fn a_header_in_pieces_is_refused_when_it_is_whole() {
 }
 
 #[test]
-fn a_peer_that_reads_no_replies_stops_being_read() {
+fn a_peer_that_reads_no_replies_stops_being_read_and_is_cut() {
     let server = Server::with(&["--write-timeout", "2s"]);
     server.expect_service();
     let (files, before) = (server.open_files(), server.resident_bytes());
@@ -75,12 +75,15 @@ fn a_peer_that_reads_no_replies_stops_being_read() {
         for (port, block) in &floods {
             scope.spawn(move || {
                 let mut stream = dial(*port);
-                stream.set_write_timeout(Some(Duration::from_secs(10))).expect("a socket takes a time limit");
-                for _ in 0..600 {
-                    if stream.write_all(block).is_err() {
-                        return;
-                    }
-                }
+                stream.set_write_timeout(Some(PATIENCE)).expect("a socket takes a time limit");
+                let start = Instant::now();
+                let end = (0..600).find_map(|_| stream.write_all(block).err());
+                let end = end.unwrap_or_else(|| panic!("expected not to be read to the end at {port}"));
+                assert!(
+                    !matches!(end.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+                    "expected to be cut 2 s after the last byte was taken at {port}, still open after {:?}",
+                    start.elapsed()
+                );
             });
         }
         for _ in 0..5 {
@@ -91,6 +94,45 @@ fn a_peer_that_reads_no_replies_stops_being_read() {
         }
     });
     expect_unharmed(&server, files);
+}
+
+/// Sends all requests at once, begins to read when nothing more is taken, and counts the answers.
+fn expect_all_answers(port: SocketAddr, request: &[u8], count: usize, word: &str) {
+    let mut stream = dial(port);
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket takes a time limit");
+    let mut writer = stream.try_clone().expect("a socket can be shared");
+    let all = request.repeat(count);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || writer.write_all(&all));
+        let start = Instant::now();
+        eventually("the writer to finish or stall", || {
+            (writing.is_finished() || start.elapsed() > Duration::from_millis(300)).then_some(())
+        });
+        let (mut answers, mut text) = (0, String::new());
+        let mut block = vec![0; 1 << 20];
+        while answers < count {
+            match stream.read(&mut block) {
+                Ok(read) if read > 0 => text.push_str(&String::from_utf8_lossy(&block[..read])),
+                other => panic!("expected {count} answers from {port}, got {answers} and then {other:?}"),
+            }
+            answers += text.matches(word).count();
+            let seen_until = text.rfind(word).map_or(0, |at| at + word.len());
+            let kept = text.len().saturating_sub(word.len()).max(seen_until);
+            text.drain(..text.floor_char_boundary(kept));
+        }
+        let wrote = writing.join().expect("the writer does not panic");
+        wrote.expect("the server reads on, once its answers are read");
+    });
+}
+
+#[test]
+fn a_peer_that_reads_late_gets_every_answer() {
+    let server = Server::start();
+    for count in [1_000, 7_000, 8_000, 15_000, 60_000] {
+        expect_all_answers(server.deputy(), b"{\"cmd\":\"metrics\"}\n", count, "jobs_reassigned");
+        expect_all_answers(server.tcp(), &frame(r#"{"action":"hello"}"#), count, "max_frame");
+        expect_all_answers(server.tcp(), &frame(r#"{"action":"touch","id":"none"}"#), count, "unknown_job");
+    }
 }
 
 #[test]
@@ -114,7 +156,13 @@ fn a_master_that_reads_no_results_is_cut_and_the_memory_stays_flat() {
         largest = largest.max(server.resident_bytes().saturating_sub(before));
     }
     assert!(largest < 200 * MIB, "expected the server to hold back or cut, it grew by {largest} bytes");
-    eventually("the master to be cut", || matches!(master.listen(Duration::from_secs(5)), Heard::Closed).then_some(()));
+    // It was cut: its last job, which was queued, is gone.
+    let mut other = gloom_master(&server);
+    eventually("the master to be cut", || {
+        let reply = other.call(r#"{"action":"submit","id":199,"type":"other","body":0}"#);
+        reply.starts_with(r#"{"ok":true"#).then_some(())
+    });
+    drop(master);
     expect_unharmed(&server, files);
 }
 

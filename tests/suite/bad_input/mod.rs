@@ -10,7 +10,7 @@ use crate::support::{
     Deputy, Framed, Heard, PATIENCE, Random, Server, assert_error, dial, eventually, eventually_within, frame,
     gloom_master, gloom_worker, json, native, nested,
 };
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
