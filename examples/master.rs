@@ -71,8 +71,7 @@ fn run(address: &str, kind: &str, jobs: u64) -> io::Result<()> {
 
 /// Whether this is the end of a job, and not the reply to a submit.
 fn is_end(message: &Value) -> bool {
-    message["error"] == "job_failed"
-        || (message.get("body").is_some() && message.get("ok").is_none())
+    message["error"] == "job_failed" || (message.get("body").is_some() && message.get("ok").is_none())
 }
 
 fn send(mut server: &TcpStream, message: &Value) -> io::Result<()> {
@@ -83,9 +82,7 @@ fn send(mut server: &TcpStream, message: &Value) -> io::Result<()> {
 
 fn receive(server: &mut impl Read) -> io::Result<Value> {
     let mut length = [0; 4];
-    server
-        .read_exact(&mut length)
-        .map_err(|error| io::Error::new(error.kind(), "the connection was closed"))?;
+    server.read_exact(&mut length).map_err(|error| io::Error::new(error.kind(), "the connection was closed"))?;
     let length = u32::from_be_bytes(length);
     if length > MAX_FRAME {
         return Err(io::Error::other(format!("a frame of {length} bytes")));

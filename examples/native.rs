@@ -50,9 +50,7 @@ fn run(address: &str, jobs: u64) -> io::Result<()> {
 
     let hello = json!({"action": "hello", "name": "native.rs"});
     let join = json!({"action": "join", "types": ["square"], "credit": 4});
-    let batch: Vec<Value> = (0..jobs)
-        .map(|number| json!({"type": "square", "body": number, "notify": true}))
-        .collect();
+    let batch: Vec<Value> = (0..jobs).map(|number| json!({"type": "square", "body": number, "notify": true})).collect();
     let submit = json!({"action": "submit", "jobs": batch});
     for request in [hello, join, submit] {
         send(server.get_ref(), &request)?;
@@ -112,9 +110,7 @@ fn send(mut server: &TcpStream, message: &Value) -> io::Result<()> {
 
 fn receive(server: &mut impl Read) -> io::Result<Value> {
     let mut length = [0; 4];
-    server
-        .read_exact(&mut length)
-        .map_err(|error| io::Error::new(error.kind(), "the connection was closed"))?;
+    server.read_exact(&mut length).map_err(|error| io::Error::new(error.kind(), "the connection was closed"))?;
     let length = u32::from_be_bytes(length);
     if length > MAX_FRAME {
         return Err(io::Error::other(format!("a frame of {length} bytes")));

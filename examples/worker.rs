@@ -48,10 +48,7 @@ fn run(address: &str, kind: &str) -> io::Result<std::convert::Infallible> {
         let mut job = receive(&mut server)?;
         println!("{job}");
         let body = work(kind, job["body"].take());
-        send(
-            server.get_ref(),
-            &json!({"action": "respond", "body": body}),
-        )?;
+        send(server.get_ref(), &json!({"action": "respond", "body": body}))?;
         expect_ok(receive(&mut server)?)?;
     }
 }
@@ -65,11 +62,7 @@ fn work(kind: &str, body: Value) -> Value {
 }
 
 fn expect_ok(reply: Value) -> io::Result<()> {
-    if reply["ok"] == true {
-        Ok(())
-    } else {
-        Err(io::Error::other(reply.to_string()))
-    }
+    if reply["ok"] == true { Ok(()) } else { Err(io::Error::other(reply.to_string())) }
 }
 
 fn send(mut server: &TcpStream, message: &Value) -> io::Result<()> {
@@ -80,9 +73,7 @@ fn send(mut server: &TcpStream, message: &Value) -> io::Result<()> {
 
 fn receive(server: &mut impl Read) -> io::Result<Value> {
     let mut length = [0; 4];
-    server
-        .read_exact(&mut length)
-        .map_err(|error| io::Error::new(error.kind(), "the connection was closed"))?;
+    server.read_exact(&mut length).map_err(|error| io::Error::new(error.kind(), "the connection was closed"))?;
     let length = u32::from_be_bytes(length);
     if length > MAX_FRAME {
         return Err(io::Error::other(format!("a frame of {length} bytes")));

@@ -79,13 +79,13 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let bound = Bound::all(settings)?;
     let clock = Clock::start();
     let limits = Arc::new(settings.limits.clone());
-    let (router, queues, store) = recover(settings, clock, &limits)?;
+    let recovered = recover(settings, clock, &limits)?;
     if let Some(path) = &settings.ports_file {
         bound.write_ports(path).map_err(|why| StartError::PortsFile { path: path.clone(), why })?;
     }
     bound.announce();
 
-    let (supervisor, keeper) = start(clock, router, queues, store);
+    let (supervisor, keeper) = start(clock, recovered);
     // One thread for everything is best on few cores (`benches/server`); more are for connections only.
     let threads: Vec<Arbiter> = (1..settings.threads).map(|_| Arbiter::new()).collect();
     let doorman = Doorman::new(limits, threads.iter().map(Arbiter::handle).collect());
@@ -135,14 +135,19 @@ fn listen<S: Session>(
     Listener::<S>::new(on, doorman.clone(), shared, supervisor.clone()).start().recipient()
 }
 
+/// What a server begins with.
+struct Recovered {
+    router: Router,
+    queues: Vec<Queue>,
+    store: Option<Box<dyn Store>>,
+}
+
 /// What the last process left, if it is kept at all.
-fn recover(
-    settings: &Settings,
-    clock: Clock,
-    limits: &Arc<Limits>,
-) -> Result<(Router, Vec<Queue>, Option<Box<dyn Store>>), StartError> {
+fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Recovered, StartError> {
     let folder = match &settings.store {
-        StoreUrl::Memory => return Ok((Router::new(limits.clone()), Vec::new(), None)),
+        StoreUrl::Memory => {
+            return Ok(Recovered { router: Router::new(limits.clone()), queues: Vec::new(), store: None });
+        }
         StoreUrl::File(folder) => folder,
     };
     let mut store: Box<dyn Store> = Box::new(Sqlite::open(folder, Options::default())?);
@@ -159,19 +164,15 @@ fn recover(
     }
     let (router, queues, records) = recovery.finish(found.next_sequence);
     store.commit(&records)?;
-    Ok((router, queues, Some(store)))
+    Ok(Recovered { router, queues, store: Some(store) })
 }
 
 /// At start, longer bodies stay in the store until they are needed.
 const BODIES_UP_TO: usize = 256;
 
 /// The supervisor on this thread, and the keeper of the store on its own.
-fn start(
-    clock: Clock,
-    router: Router,
-    queues: Vec<Queue>,
-    store: Option<Box<dyn Store>>,
-) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
+fn start(clock: Clock, recovered: Recovered) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
+    let Recovered { router, queues, store } = recovered;
     let mut keeper = None;
     let supervisor = Supervisor::create(|ctx| {
         keeper = store.map(|store| {

@@ -345,6 +345,7 @@ pub(crate) struct Job {
     /// Its neighbours in its master's chain (see `masters`).
     pub(crate) chain: Links,
     /// The attempts that ended without a result.
+    #[expect(clippy::box_collection, reason = "8 bytes instead of 24, and most jobs have none")]
     pub(crate) history: Option<Box<Vec<Attempt>>>,
     /// Its master left while it ran: it finishes for nobody and its id is free already.
     pub(crate) orphaned: bool,

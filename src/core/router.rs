@@ -1,6 +1,6 @@
 //! Where every request goes: the supervisor's decisions. Types to queues, ids to jobs, the bounds of the whole server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -207,7 +207,7 @@ impl Router {
             return Err(Refusal::Draining);
         }
         let weight = submission.weight();
-        if self.ids.len() >= self.limits.max_jobs as usize || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes {
+        if self.ids.len() >= self.limits.max_jobs || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes {
             return Err(Refusal::QueueFull);
         }
         if self.is_being_retried(&submission.id) {
@@ -256,17 +256,14 @@ impl Router {
     }
 
     fn join(&mut self, peer: Peer, request: Request, types: Vec<TypeName>, routes: &mut Routes) {
-        let mut joined = Vec::with_capacity(types.len());
-        for kind in &types {
-            match self.open(kind, routes) {
-                Ok(queue) => joined.push(queue),
-                Err(refusal) => {
-                    refuse(peer, request, refusal, routes);
-                    return;
-                }
-            }
+        // All or none: a refused join must not leave empty queues behind.
+        let new: HashSet<&TypeName> = types.iter().filter(|kind| !self.by_type.contains_key(kind)).collect();
+        if self.by_type.len() + new.len() > self.limits.max_types {
+            refuse(peer, request, Refusal::QueueFull, routes);
+            return;
         }
-        for queue in joined {
+        for kind in &types {
+            let queue = self.open_anyway(kind, routes);
             self.send(peer, queue, Command::Join { request, types: Vec::new() }, routes);
         }
         routes.notices.push((peer, Notice::Done { request, lease_ms: 0 }));

@@ -4,9 +4,10 @@
 //! `procession` first in the PATH. A server in memory listens on the default ports meanwhile; where they are taken, one on
 //! free ports is used and the numbers in the block are replaced. A block `sh test alone` starts its own server. A block
 //! `text output` right behind it has lines that must appear in this order in what it printed; `…` stands for anything.
+//! A block `python test` is run by `python3` with the Python client at hand.
 
 use crate::support::server::{BINARY, command, has_http};
-use crate::support::{Process, Server, TempDir, skipped};
+use crate::support::{Process, Server, TempDir, has_program, skipped};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -17,6 +18,21 @@ static DEFAULT_PORTS: Mutex<()> = Mutex::new(());
 
 const DEFAULTS: [(&str, &str); 5] =
     [("http", "3000"), ("tcp", "3001"), ("gloom_masters", "9998"), ("gloom_workers", "9999"), ("deputy", "11746")];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Language {
+    Shell,
+    Python,
+}
+
+/// The language of a block that is to be run.
+fn language(block: &Block) -> Option<Language> {
+    match block.info.as_str() {
+        "sh test" | "sh test alone" => Some(Language::Shell),
+        "python test" => Some(Language::Python),
+        _ => None,
+    }
+}
 
 struct Block {
     line: usize,
@@ -90,10 +106,17 @@ fn run_block(block: &Block, server: Option<&Server>) -> String {
     };
     let binaries = Path::new(BINARY).parent().expect("a binary is in a folder").display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
+    let (program, arguments) = match language(block) {
+        Some(Language::Python) => ("python3", &["-c"][..]),
+        _ => ("bash", &["-euo", "pipefail", "-c"][..]),
+    };
     let mut process = Process::spawn(
-        Command::new("bash")
-            .args(["-euo", "pipefail", "-c", &script])
+        Command::new(program)
+            .args(arguments)
+            .arg(&script)
             .current_dir(root)
+            .env("PYTHONPATH", root.join("examples/python"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PATH", format!("{binaries}:{path}"))
             .env("PROCESSION_STORE", "memory:"),
     );
@@ -141,12 +164,21 @@ fn every_marked_block_of_the_readme_runs() {
         return skipped("readme", "there is no README.md");
     };
     let blocks = blocks(&markdown);
-    let marked = |block: &Block| block.info.starts_with("sh test");
-    if !blocks.iter().any(marked) {
-        return skipped("readme", "no block of README.md is marked `sh test`");
-    }
+    assert!(
+        blocks.iter().any(|block| language(block).is_some()),
+        "expected README.md to have a block that is marked `sh test`"
+    );
     let _turn = DEFAULT_PORTS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    for (number, block) in blocks.iter().enumerate().filter(|(_, block)| marked(block)) {
+    for (number, block) in blocks.iter().enumerate() {
+        let interpreter = match language(block) {
+            None => continue,
+            Some(Language::Shell) => "bash",
+            Some(Language::Python) => "python3",
+        };
+        if !has_program(interpreter) {
+            skipped(&format!("README.md:{}", block.line), &format!("{interpreter} is missing"));
+            continue;
+        }
         let alone = block.info == "sh test alone";
         let server = if alone { None } else { Some(usual_server()) };
         if alone && DEFAULTS.iter().any(|(_, port)| std::net::TcpListener::bind(format!("127.0.0.1:{port}")).is_err()) {

@@ -114,13 +114,18 @@ class NativeJob(Job):
     and what is said about it on another connection would not be about this attempt."""
 
     connection: Connection
+    max_frame: int
 
     def tell(
         self,
         request: dict,
         on_refusal: Optional[Callable[[ProcessionError], None]] = None,
     ) -> None:
-        """Says something about this job; it is logged when it cannot be said, or is refused."""
+        """Says something about this job; it is logged when it comes too late, or is refused. Raises
+        TypeError or ValueError for what is not JSON or too long."""
+        payload = encode({**request, "id": self.id})
+        if len(payload) > self.max_frame:
+            raise ValueError(f"{len(payload)} bytes; the limit is {self.max_frame}")
 
         def replied(reply: dict) -> None:
             error = refusal(reply)
@@ -129,7 +134,7 @@ class NativeJob(Job):
                 if on_refusal:
                     on_refusal(error)
 
-        if not self.connection.request(encode({**request, "id": self.id}), replied):
+        if not self.connection.request(payload, replied):
             log.warning("%s of job %s comes too late: connection lost", request["action"], self.id)
 
     def touch(self, progress: Optional[float] = None) -> None:
@@ -214,7 +219,7 @@ class NativeWorker(NativePeer, WorkerTransport, Source):
                 message["attempt"],
                 message["lease_ms"],
             )
-            job.connection = connection
+            job.connection, job.max_frame = connection, self.max_frame
             with self._lock:
                 self._in_hand[job.id] = job
             self._heartbeat.watch(job)

@@ -14,6 +14,9 @@ from .transport import Job, Source
 
 log = logging.getLogger("procession")
 
+MAX_ERROR = 10_000
+"""So many characters of an error are sent."""
+
 Handler = Callable[[Job], Any]
 
 
@@ -153,5 +156,5 @@ class Worker:
 
 
 def _text(error: BaseException) -> str:
-    # A file name in a message may hold surrogates, which are not to be sent.
-    return str(error).encode(errors="replace").decode()
+    # A message may hold the whole body, or a file name with surrogates, which are not to be sent.
+    return str(error)[:MAX_ERROR].encode(errors="replace").decode()

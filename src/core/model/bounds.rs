@@ -154,7 +154,7 @@ fn a_busy_worker_that_joins_again_and_again_is_told_of_once() {
 fn the_last_ten_thousand_failures_stay_readable() {
     let mut scene = Scene::new();
     let mut failed = Vec::new();
-    let mut fail = |scene: &mut Scene| {
+    let fail = |scene: &mut Scene| {
         let receipt = scene.take();
         scene.answer(receipt, Answer::Fail { error: Body::from(&b"1"[..]), retry: false, delay_ms: None });
     };

@@ -23,7 +23,10 @@ impl Model {
     }
 
     pub(super) fn manage(&mut self, now: Now, peer: Peer, request: Request, id: &JobId, deed: Deed, out: &mut Outbox) {
-        let refusal = match self.jobs.iter().position(|job| job.id == *id && !job.orphaned) {
+        let found = self.jobs.iter().position(|job| job.id == *id && !job.orphaned);
+        // To look is not to change: that needs no disk.
+        let stored = found.filter(|_| deed != Deed::Find).and_then(|at| self.stored(&self.jobs[at]));
+        let refusal = match found {
             None => Some(Refusal::UnknownJob),
             Some(at) => match deed {
                 Deed::Cancel => self.cancel(now, at, out),
@@ -32,10 +35,10 @@ impl Model {
                 Deed::Find => None,
             },
         };
-        out.notices.push(match refusal {
-            None => (peer, Notice::Done { request, lease_ms: 0 }),
-            Some(refusal) => (peer, Notice::Refused { request, refusal }),
-        });
+        match refusal {
+            None => out.tell(peer, Notice::Done { request, lease_ms: 0 }, stored),
+            Some(refusal) => out.notices.push((peer, Notice::Refused { request, refusal })),
+        }
         if deed == Deed::Retry {
             out.ids.push(IdEvent::RetryDecided { id: id.clone() });
         }
@@ -78,12 +81,16 @@ impl Model {
                 (Outcome::Expired, None) => Ending::Expired,
                 (outcome, detail) => unreachable!("{outcome:?} with {detail:?}"),
             };
-            out.notices.push((job.master, Notice::Ended { id: job.id.clone(), ending }));
+            let (master, notice) = (job.master, Notice::Ended { id: job.id.clone(), ending });
+            out.tell(master, notice, self.stored(&self.jobs[at]));
         }
+        let job = &mut self.jobs[at];
         let keep_ms = if outcome == Outcome::Failed { job.policy.keep_failed_ms } else { job.policy.keep_ms };
         job.place = Place::Finished { outcome, detail, forget_at: now.at.after_ms(keep_ms) };
         if keep_ms == 0 {
             self.forget(at, out);
+        } else if self.stores && job.policy.durable {
+            out.ids.push(self.jobs.remove(at).archived());
         } else if !job.policy.durable {
             out.ids.push(IdEvent::GivesWay { id: job.id.clone(), sequence: job.sequence });
         }
@@ -112,7 +119,12 @@ impl Model {
             *ends = now.at.after_ms(*lease_ms);
             granted_ms = *lease_ms;
         }
-        out.notices.push((peer, Notice::Done { request, lease_ms: granted_ms }));
+        let done = Notice::Done { request, lease_ms: granted_ms };
+        match answer {
+            Answer::Touch { .. } => out.notices.push((peer, done)),
+            Answer::Complete(_) | Answer::Release { .. } | Answer::Fail { .. } => out.tell(peer, done, self.stored(&self.jobs[at])),
+        }
+        let job = &mut self.jobs[at];
         match answer {
             Answer::Touch { .. } => {}
             Answer::Complete(result) => self.finish(now, at, Outcome::Completed, Some(result.clone()), out),
@@ -198,6 +210,12 @@ impl Job {
     pub(super) fn freed(&self) -> IdEvent {
         let bytes = crate::core::command::weight(&self.id, self.body.len());
         IdEvent::Freed { id: self.id.clone(), sequence: self.sequence, bytes }
+    }
+
+    /// Memory has let go of it, its id has not.
+    fn archived(&self) -> IdEvent {
+        let bytes = crate::core::command::weight(&self.id, self.body.len());
+        IdEvent::Archived { id: self.id.clone(), sequence: self.sequence, bytes }
     }
 
     fn attempts_left(&self) -> bool {

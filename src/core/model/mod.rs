@@ -9,11 +9,13 @@
 //! | `naive`, `endings` | the model |
 //! | `steps` | what can happen |
 //! | `trial` | the comparison |
+//! | `shelf` | what the store was told |
 //! | `bounds` | what no model shows: nothing grows without need |
 
 mod bounds;
 mod endings;
 mod naive;
+mod shelf;
 mod steps;
 mod trial;
 
@@ -32,35 +34,35 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_queue_does_what_the_specification_says(story in steps(EVERYTHING, 150)) {
-        Trial::new().run(&story)?;
+    fn a_queue_does_what_the_specification_says(story in steps(EVERYTHING, 150), stores: bool) {
+        Trial::new(stores).run(&story)?;
     }
 
     #[test]
     fn free_hands_meet_the_best_job_and_the_longest_waiting_worker(
-        story in steps(Weights { membership: 8, hands: 8, manage: 1, gone: 1, time: 1, ..EVERYTHING }, 150)
+        story in steps(Weights { membership: 8, hands: 8, manage: 1, gone: 1, time: 1, ..EVERYTHING }, 150), stores: bool
     ) {
-        Trial::new().run(&story)?;
+        Trial::new(stores).run(&story)?;
     }
 
     #[test]
     fn time_does_what_it_must_and_nothing_before(
-        story in steps(Weights { membership: 6, answer: 16, time: 32, gone: 1, ..EVERYTHING }, 150)
+        story in steps(Weights { membership: 6, answer: 16, time: 32, gone: 1, ..EVERYTHING }, 150), stores: bool
     ) {
-        Trial::new().run(&story)?;
+        Trial::new(stores).run(&story)?;
     }
 
     #[test]
     fn who_leaves_takes_only_what_is_its_own(
-        story in steps(Weights { membership: 6, gone: 10, pause: 1, ..EVERYTHING }, 150)
+        story in steps(Weights { membership: 6, gone: 10, pause: 1, ..EVERYTHING }, 150), stores: bool
     ) {
-        Trial::new().run(&story)?;
+        Trial::new(stores).run(&story)?;
     }
 
     #[test]
     fn jobs_are_cancelled_retried_and_deleted_at_any_time(
-        story in steps(Weights { membership: 6, manage: 32, answer: 16, gone: 1, ..EVERYTHING }, 150)
+        story in steps(Weights { membership: 6, manage: 32, answer: 16, gone: 1, ..EVERYTHING }, 150), stores: bool
     ) {
-        Trial::new().run(&story)?;
+        Trial::new(stores).run(&story)?;
     }
 }

@@ -61,10 +61,12 @@ pub(super) struct Model {
     /// How jobs ended; what lives is counted when asked.
     pub(super) ended: Census,
     paused: bool,
+    /// Durable jobs are on disk: words about them wait for it, and finished ones live in the archive.
+    pub(super) stores: bool,
 }
 
 impl Model {
-    pub(super) fn new(number: QueueNo, kind: TypeName) -> Model {
+    pub(super) fn new(number: QueueNo, kind: TypeName, stores: bool) -> Model {
         Model {
             number,
             kind,
@@ -75,6 +77,7 @@ impl Model {
             looks_away_from: Vec::new(),
             ended: Census::default(),
             paused: false,
+            stores,
         }
     }
 
@@ -173,6 +176,11 @@ impl Model {
         }
     }
 
+    /// What names the job to the store, if it is there.
+    pub(super) fn stored(&self, job: &Job) -> Option<u64> {
+        (self.stores && job.policy.durable).then_some(job.sequence)
+    }
+
     /// The free hands of a peer.
     pub(super) fn hands_of(&mut self, peer: Peer) -> &mut u32 {
         &mut self.hands.iter_mut().find(|(other, _)| *other == peer).expect("every peer was introduced").1
@@ -197,7 +205,6 @@ impl Model {
 
     fn submit(&mut self, now: Now, peer: Peer, submission: &Submission, out: &mut Outbox) {
         self.ended.accepted += 1;
-        out.notices.push((peer, Notice::Done { request: submission.request, lease_ms: 0 }));
         self.jobs.push(Job {
             id: submission.id.clone(),
             sequence: submission.sequence,
@@ -212,6 +219,8 @@ impl Model {
             deliveries: 0,
             place: Place::Queued,
         });
+        let stored = self.jobs.last().and_then(|job| self.stored(job));
+        out.tell(peer, Notice::Done { request: submission.request, lease_ms: 0 }, stored);
         self.wait(now, self.jobs.len() - 1, submission.delay_ms, out);
     }
 

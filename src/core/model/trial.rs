@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use super::naive::{Job, Model, Place};
+use super::shelf::Shelf;
 use super::steps::{By, Field, Jump, NewJob, PEERS, Step, Which, Word};
-use crate::core::command::{Answer, Command, Introduction, Notice, Outbox, Receipt, Submission};
+use crate::core::command::{Answer, Command, Held, Introduction, Notice, Outbox, Receipt, Submission};
 use crate::core::ids::{Ids, Took};
 use crate::core::{Body, Demand, IdEvent, JobId, Moment, Now, Peer, Queue, TypeName};
 
@@ -24,6 +25,7 @@ type Checked = Result<(), TestCaseError>;
 pub(super) struct Trial {
     queue: Queue,
     model: Model,
+    shelf: Shelf,
     now: Now,
     sessions: Vec<Session>,
     ids: Ids,
@@ -47,11 +49,12 @@ struct Session {
 }
 
 impl Trial {
-    pub(super) fn new() -> Trial {
+    pub(super) fn new(stores: bool) -> Trial {
         let kind = TypeName::from_text("kind").expect("it is a name");
         let mut trial = Trial {
-            queue: Queue::new(NUMBER, kind.clone(), false),
-            model: Model::new(NUMBER, kind),
+            queue: Queue::new(NUMBER, kind.clone(), stores),
+            model: Model::new(NUMBER, kind, stores),
+            shelf: Shelf::default(),
             now: Now { at: Moment(1_000_000), wall_ms: 1_000 },
             sessions: Vec::new(),
             ids: Ids::default(),
@@ -65,7 +68,7 @@ impl Trial {
         trial
     }
 
-    /// Lives through the steps, then to the end of time.
+    /// Lives through the steps, and half of the time to the end of all deadlines; then the server stops and starts again.
     pub(super) fn run(mut self, steps: &[(Step, bool)]) -> Checked {
         for (step, turn_ends) in steps {
             self.step(step)?;
@@ -77,8 +80,11 @@ impl Trial {
             self.pay_ready(place)?;
         }
         self.settle()?;
+        if steps.len() % 2 == 0 {
+            self.outlive_everything()?;
+        }
         self.obituary_names_everyone()?;
-        self.outlive_everything()
+        std::mem::take(&mut self.shelf).restart(self.now, &self.model)
     }
 
     fn step(&mut self, step: &Step) -> Checked {
@@ -291,8 +297,10 @@ impl Trial {
                 IdEvent::Freed { id, sequence, .. } => self.ids.free(id, *sequence),
                 IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(id, *sequence, true),
                 IdEvent::Taken { id, sequence } => self.ids.set_gives_way(id, *sequence, false),
+                // The archive lets go at once, so that ids meet again.
+                IdEvent::Archived { id, sequence, .. } => self.ids.free(id, *sequence),
                 IdEvent::RetryDecided { .. } => {}
-                IdEvent::Archived { .. } | IdEvent::Stowed { .. } => unreachable!("there is no store"),
+                IdEvent::Stowed { .. } => unreachable!("bodies are small"),
             }
         }
         for (peer, notice) in &got.notices {
@@ -305,6 +313,9 @@ impl Trial {
             }
         }
         prop_assert_eq!(said(got.notices, together), said(wanted.notices, together));
+        prop_assert_eq!(said(released(got.held), together), said(released(wanted.held), together), "held for the store");
+        self.shelf.keep(got.records)?;
+        self.shelf.compare(self.now, &self.model)?;
         prop_assert_eq!(sorted(got.ids), sorted(wanted.ids));
         let census = self.queue.census();
         prop_assert!(census.is_balanced(), "{:?}", census);
@@ -372,6 +383,10 @@ fn answer(word: Word, number: u64) -> Answer {
     }
 }
 
+fn released(held: Vec<Held>) -> Vec<(Peer, Notice)> {
+    held.into_iter().map(|held| (held.peer, held.notice)).collect()
+}
+
 /// What was said to each peer, in order, without keys.
 fn said(mut notices: Vec<(Peer, Notice)>, together: bool) -> Vec<(Peer, Notice)> {
     for (_, notice) in &mut notices {
@@ -394,8 +409,9 @@ fn sorted(mut ids: Vec<IdEvent>) -> Vec<IdEvent> {
         IdEvent::Freed { id, .. }
         | IdEvent::GivesWay { id, .. }
         | IdEvent::Taken { id, .. }
+        | IdEvent::Archived { id, .. }
         | IdEvent::RetryDecided { id } => id.to_string(),
-        IdEvent::Archived { .. } | IdEvent::Stowed { .. } => unreachable!("there is no store"),
+        IdEvent::Stowed { .. } => unreachable!("bodies are small"),
     });
     ids
 }

@@ -7,7 +7,10 @@ use super::Queue;
 
 impl Queue {
     pub(super) fn manage(&mut self, now: Now, peer: Peer, request: Request, id: &JobId, deed: Deed, out: &mut Outbox) {
-        let done = match self.find(id) {
+        let found = self.find(id);
+        // To look is not to change: that needs no disk.
+        let stored = found.filter(|_| deed != Deed::Find).and_then(|key| self.stored(key));
+        let done = match found {
             None => Err(Refusal::UnknownJob),
             Some(key) => match deed {
                 Deed::Cancel => self.cancel(now, key, out),
@@ -20,7 +23,7 @@ impl Queue {
             out.ids.push(IdEvent::RetryDecided { id: id.clone() });
         }
         match done {
-            Ok(()) => out.done(peer, request),
+            Ok(()) => out.tell(peer, Notice::Done { request, lease_ms: 0 }, stored),
             Err(refusal) => out.refuse(peer, request, refusal),
         }
     }

@@ -114,8 +114,7 @@ impl Queue {
     }
 
     /// How a finished job ended.
-    #[cfg(test)]
-    pub(crate) fn record_of(&self, id: &JobId) -> Option<(Outcome, Option<Body>)> {
+    pub fn record_of(&self, id: &JobId) -> Option<(Outcome, Option<Body>)> {
         match &self.jobs[self.find(id)? as usize].state {
             State::Finished(finished) => Some((finished.outcome, finished.detail.clone())),
             State::Scheduled(_) | State::Queued | State::Running(_) => None,

@@ -251,12 +251,10 @@ impl Queue {
         out.tell(peer, Notice::Done { request, lease_ms: 0 }, self.stored(key));
         // Before it waits, since one whose time to live is over at once ends there.
         self.record_put(now, key, out);
+        self.stow(key, out);
         self.wait(now, key, delay_ms, out);
-        if self.jobs.contains(key as usize) {
-            if delay_ms > 0 {
-                self.record_change(now, key, out);
-            }
-            self.stow(key, out);
+        if delay_ms > 0 {
+            self.record_change(now, key, out);
         }
     }
 

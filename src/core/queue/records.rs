@@ -56,7 +56,7 @@ impl Queue {
         let Some(sequence) = self.stored(key) else { return };
         let forget_ms = now.wall_ms.saturating_add(keep_ms);
         let state = StoredState::Finished { outcome, detail, at_ms: now.wall_ms, forget_ms };
-        let progress = Progress { state, ..self.progress(now, &self.jobs[key as usize]) };
+        let progress = progress(now, &self.jobs[key as usize], state);
         out.records.push(Record::Change { sequence, progress });
     }
 
@@ -138,6 +138,13 @@ impl Queue {
         let key = self.jobs.insert(job) as u32;
         self.by_id.insert_unique(hash, key, |key| self.jobs[*key as usize].id.hash_value());
         self.census.accepted += 1;
+        let job = &mut self.jobs[key as usize];
+        if job.body.is_none() {
+            job.stowed = true;
+            out.ids.push(IdEvent::Stowed { bytes: body_bytes });
+        } else {
+            self.stow(key, out);
+        }
         match state {
             StoredState::Queued => self.wait(now, key, 0, out),
             StoredState::Scheduled { at_ms } => self.wait(now, key, at_ms.saturating_sub(now.wall_ms), out),
@@ -156,15 +163,6 @@ impl Queue {
             }
             StoredState::Finished { .. } => unreachable!("the store gives back live jobs"),
         }
-        match self.jobs.get_mut(key as usize).filter(|job| job.sequence == sequence) {
-            // It ended at once.
-            None => {}
-            Some(job) if job.body.is_none() => {
-                job.stowed = true;
-                out.ids.push(IdEvent::Stowed { bytes: body_bytes });
-            }
-            Some(_) => self.stow(key, out),
-        }
     }
 
     fn progress(&self, now: Now, job: &Job) -> Progress {
@@ -177,11 +175,15 @@ impl Queue {
                 // Whoever has a job over a connection loses it with the connection.
                 StoredState::Running { worker, started_ms, lease_ms: None }
             }
-            State::Finished(_) => StoredState::Queued,
+            State::Finished(_) => unreachable!("the end of a stored job takes it out of memory"),
         };
-        let history = job.history.iter().flat_map(|history| history.iter()).map(|attempt| stored(now, attempt)).collect();
-        Progress { state, attempt: job.attempt, deliveries: job.deliveries, history }
+        progress(now, job, state)
     }
+}
+
+fn progress(now: Now, job: &Job, state: StoredState) -> Progress {
+    let history = job.history.iter().flat_map(|history| history.iter()).map(|attempt| stored(now, attempt)).collect();
+    Progress { state, attempt: job.attempt, deliveries: job.deliveries, history }
 }
 
 /// The wall's time of a moment.

@@ -78,8 +78,8 @@ impl Sqlite {
 
     /// A piece of what would be in the way of a commit.
     pub(super) fn housekeep(&mut self, now_ms: u64) -> Result<(), StoreError> {
-        self.give_back()?;
-        if self.log_bytes()? > self.options.idle_log_bytes {
+        // The file gets shorter when the log goes into it.
+        if self.give_back()? || self.log_bytes()? > self.options.idle_log_bytes {
             self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")?;
         }
         self.reserve.restore(now_ms);
@@ -173,18 +173,18 @@ impl Sqlite {
     }
 
     /// Gives room at the end of the file back when most of the file is unused.
-    fn give_back(&mut self) -> Result<(), StoreError> {
+    fn give_back(&mut self) -> Result<bool, StoreError> {
         let number = |sql: &str| -> rusqlite::Result<u64> {
             self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
         };
         let free = number("PRAGMA freelist_count").map_err(|error| self.error(&error))?;
         let all = number("PRAGMA page_count").map_err(|error| self.error(&error))?;
         if free < FREE_PAGES || free < all / 2 {
-            return Ok(());
+            return Ok(false);
         }
         match run(&self.connection, &format!("PRAGMA incremental_vacuum({GIVEN_BACK})")) {
-            Ok(()) => Ok(()),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(false),
             Err(error) => Err(self.fail(self.error(&error))),
         }
     }

@@ -23,7 +23,7 @@ pub fn command(dir: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("RUST_LOG");
+    command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
     command
 }
 
