@@ -42,6 +42,10 @@ pub struct Arguments {
     /// Be the floor, and write the ports to this file
     #[arg(long, hide = true, value_name = "PORTS FILE")]
     pub floor: Option<PathBuf>,
+
+    /// As the floor, give each worker so many jobs
+    #[arg(long, hide = true, default_value_t = 1)]
+    pub floor_credit: u32,
 }
 
 impl Arguments {

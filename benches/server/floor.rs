@@ -15,12 +15,15 @@ use tokio::net::unix::pipe;
 
 use crate::backlog::Backlog;
 use crate::flaw::Flaw;
-use crate::gloom::{self, frame};
+use crate::frame::{self, frame};
+use crate::gloom;
 use crate::job::{ID_BYTES, TypeName};
 use crate::reactor::{Handler, Outputs, Reactor, Token};
 
 /// Serves until standard input closes, which is when the load program ends, however it ends.
-pub fn serve(ports_file: &Path) -> Result<(), Flaw> {
+///
+/// A worker may hold `credit` jobs, and answers them in order.
+pub fn serve(ports_file: &Path, credit: u32) -> Result<(), Flaw> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(Flaw::system("start the runtime"))?;
     runtime.block_on(async {
@@ -35,7 +38,7 @@ pub fn serve(ports_file: &Path) -> Result<(), Flaw> {
         }
         let ports = serde_json::json!({ "gloom_masters": addresses[0], "gloom_workers": addresses[1] });
         fs::write(ports_file, ports.to_string()).map_err(Flaw::system("write the ports file"))?;
-        reactor.run(&mut Relay::default()).await
+        reactor.run(&mut Relay { credit, ..Relay::default() }).await
     })
 }
 
@@ -53,20 +56,21 @@ fn exit_with_input() -> Result<(), Flaw> {
 
 #[derive(Default)]
 struct Relay {
+    credit: u32,
     /// By token.
     peers: Vec<Peer>,
+    /// A worker stands here once for each job it may still get.
     idle: VecDeque<Token>,
     waiting: Backlog,
 }
 
-#[derive(Clone, Copy)]
 enum Peer {
     Master,
-    Worker(Option<Held>),
+    Worker(VecDeque<Held>),
     Gone,
 }
 
-/// The job a worker has in hand: all that is needed to send its answer to its master.
+/// A job a worker has in hand: all that is needed to send its answer to its master.
 #[derive(Clone, Copy)]
 struct Held {
     master: Token,
@@ -76,13 +80,13 @@ struct Held {
 impl Handler for Relay {
     fn opened(&mut self, listener: usize, token: Token) {
         assert_eq!(token, self.peers.len(), "every connection is announced, in order");
-        self.peers.push(if listener == MASTERS { Peer::Master } else { Peer::Worker(None) });
+        self.peers.push(if listener == MASTERS { Peer::Master } else { Peer::Worker(VecDeque::new()) });
     }
 
     fn hear(&mut self, token: Token, input: &[u8], outputs: &mut Outputs) -> Result<usize, Flaw> {
         let mut used = 0;
         while let Some(payload) = frame(&input[used..]) {
-            used += gloom::HEADER_BYTES + payload.len();
+            used += frame::HEADER_BYTES + payload.len();
             if let Some(job) = payload.strip_prefix(gloom::SUBMIT) {
                 self.submit(token, job, outputs);
             } else if let Some(rest) = payload.strip_prefix(gloom::RESPOND) {
@@ -106,7 +110,7 @@ impl Handler for Relay {
 impl Relay {
     /// `job` is the frame from its id on: `ID","type":T,"body":B}`, which is how a job frame ends, too.
     fn submit(&mut self, master: Token, job: &[u8], outputs: &mut Outputs) {
-        gloom::write_frame(outputs.to(master), &[gloom::ACCEPTED, &job[..ID_BYTES], b"\"}"]);
+        frame::write(outputs.to(master), &[gloom::ACCEPTED, &job[..ID_BYTES], b"\"}"]);
         match self.idle.pop_front() {
             Some(worker) => self.hand_out(worker, master, job, outputs),
             None => self.waiting.push([&master.to_ne_bytes(), job]),
@@ -115,20 +119,24 @@ impl Relay {
 
     /// `rest` is the body and a closing brace.
     fn respond(&mut self, worker: Token, rest: &[u8], outputs: &mut Outputs) -> Result<(), Flaw> {
-        let Peer::Worker(Some(held)) = self.peers[worker] else {
-            return Err(Flaw::unexpected("a worker without a job", rest));
+        let held = match &mut self.peers[worker] {
+            Peer::Worker(held) => held.pop_front(),
+            Peer::Master | Peer::Gone => None,
         };
-        gloom::write_frame(outputs.to(worker), &[gloom::OK]);
-        gloom::write_frame(outputs.to(held.master), &[gloom::RESULT, &held.id, b"\",\"body\":", rest]);
+        let held = held.ok_or_else(|| Flaw::unexpected("a worker without a job", rest))?;
+        frame::write(outputs.to(worker), &[gloom::OK]);
+        frame::write(outputs.to(held.master), &[gloom::RESULT, &held.id, b"\",\"body\":", rest]);
         self.ask(worker, outputs);
         Ok(())
     }
 
     fn join(&mut self, worker: Token, kind: &[u8], outputs: &mut Outputs) {
-        gloom::write_frame(outputs.to(worker), &[gloom::OK]);
+        frame::write(outputs.to(worker), &[gloom::OK]);
         // The bystanders of the idle shape are known by their type, the only one that the floor looks at.
         if !kind.starts_with(&TypeName::IDLE.0) {
-            self.ask(worker, outputs);
+            for _ in 0..self.credit {
+                self.ask(worker, outputs);
+            }
         }
     }
 
@@ -140,15 +148,16 @@ impl Relay {
         });
         self.waiting = waiting;
         if served.is_none() {
-            self.peers[worker] = Peer::Worker(None);
             self.idle.push_back(worker);
         }
     }
 
     fn hand_out(&mut self, worker: Token, master: Token, job: &[u8], outputs: &mut Outputs) {
         let id = *job.first_chunk().expect("a submit starts with its id");
-        self.peers[worker] = Peer::Worker(Some(Held { master, id }));
-        gloom::write_frame(outputs.to(worker), &[gloom::JOB, job]);
+        if let Peer::Worker(held) = &mut self.peers[worker] {
+            held.push_back(Held { master, id });
+        }
+        frame::write(outputs.to(worker), &[gloom::JOB, job]);
     }
 }
 

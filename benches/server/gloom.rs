@@ -1,12 +1,13 @@
 //! gloom, as the load program speaks it: length-prefixed JSON from templates, both ports.
 //!
 //! It expects the compact spelling that `spec/gloom.md` prescribes, member by member, so that a reply is known by its
-//! first bytes. The floor uses the same constants.
+//! first bytes. The floor and the native dialect use the same constants.
 
 use std::sync::Arc;
 
 use crate::flaw::Flaw;
-use crate::job::{ID_BYTES, Job, JobId, Pattern, TYPE_BYTES, TypeName, Way};
+use crate::frame::{self, HEADER_BYTES, Template, frame};
+use crate::job::{ID_BYTES, Job, JobId, Pattern, TypeName, Way};
 use crate::peer::{News, Session};
 
 /// A master's only connection.
@@ -16,10 +17,11 @@ pub struct Master {
     low: Template,
 }
 
-/// A slave: one job at a time.
+/// A slave: one job at a time. From the floor, which can, it takes as many as `credit`.
 pub struct Worker {
     pattern: Arc<Pattern>,
     kind: TypeName,
+    credit: u32,
     state: State,
 }
 
@@ -27,16 +29,16 @@ pub struct Worker {
 #[derive(PartialEq, Eq)]
 enum State {
     Joining,
-    Idle,
-    Responded,
+    /// Jobs, and the ok to so many answers.
+    Working { owed: u32 },
 }
 
 impl Master {
     pub fn new(pattern: &Arc<Pattern>) -> Master {
         Master {
             pattern: Arc::clone(pattern),
-            plain: Template::new(pattern, b""),
-            low: Template::new(pattern, b"\"priority\":-1,"),
+            plain: Template::new(pattern, SUBMIT, b"").framed(),
+            low: Template::new(pattern, SUBMIT, b"\"priority\":-1,").framed(),
         }
     }
 }
@@ -78,8 +80,8 @@ impl Session for Master {
 }
 
 impl Worker {
-    pub fn new(pattern: &Arc<Pattern>, kind: TypeName) -> Worker {
-        Worker { pattern: Arc::clone(pattern), kind, state: State::Joining }
+    pub fn new(pattern: &Arc<Pattern>, kind: TypeName, credit: u32) -> Worker {
+        Worker { pattern: Arc::clone(pattern), kind, credit, state: State::Joining }
     }
 
     fn work(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Flaw> {
@@ -91,22 +93,22 @@ impl Worker {
         let rest = rest.strip_prefix(b"\",\"body\":").ok_or_else(unexpected)?;
         let body = rest.strip_suffix(b"}").ok_or_else(unexpected)?;
         let id = JobId::parse(id)?;
-        if self.state != State::Idle || self.pattern.check(Way::ToWorker, body)? != id {
+        let State::Working { owed } = &mut self.state else { return Err(unexpected()) };
+        if *owed >= self.credit || self.pattern.check(Way::ToWorker, body)? != id {
             return Err(unexpected());
         }
-        let length = RESPOND.len() + self.pattern.len() + 1;
-        write_header(out, length);
+        *owed += 1;
+        frame::write_header(out, RESPOND.len() + self.pattern.len() + 1);
         out.extend_from_slice(RESPOND);
         self.pattern.write(Way::ToMaster, id, out);
         out.push(b'}');
-        self.state = State::Responded;
         Ok(())
     }
 }
 
 impl Session for Worker {
     fn open(&mut self, out: &mut Vec<u8>) -> bool {
-        write_frame(out, &[JOIN, &self.kind.0, b"\"}"]);
+        frame::write(out, &[JOIN, &self.kind.0, b"\"}"]);
         false
     }
 
@@ -119,72 +121,19 @@ impl Session for Worker {
         let mut used = 0;
         while let Some(payload) = frame(&input[used..]) {
             used += HEADER_BYTES + payload.len();
-            match self.state {
-                State::Joining | State::Responded if payload == OK => {
-                    if self.state == State::Joining {
-                        tell(News::Ready)?;
-                    }
-                    self.state = State::Idle;
+            match &mut self.state {
+                State::Joining if payload == OK => {
+                    tell(News::Ready)?;
+                    self.state = State::Working { owed: 0 };
                 }
-                State::Joining | State::Responded | State::Idle => self.work(payload, out)?,
+                State::Working { owed } if *owed > 0 && payload == OK => *owed -= 1,
+                State::Joining | State::Working { .. } => self.work(payload, out)?,
             }
         }
         Ok(used)
     }
 }
 
-/// A submit frame with holes for the id (twice) and the type.
-struct Template {
-    frame: Vec<u8>,
-    type_at: usize,
-    body_at: usize,
-}
-
-impl Template {
-    fn new(pattern: &Pattern, extra: &[u8]) -> Template {
-        let id = JobId { master: 0, slot: 0, generation: 0 };
-        let mut body = Vec::new();
-        pattern.write(Way::ToWorker, id, &mut body);
-        let mut frame = Vec::new();
-        let head = [SUBMIT, &id.hex(), b"\",\"type\":\""].concat();
-        let middle = [b"\",".as_slice(), extra, b"\"body\":"].concat();
-        write_frame(&mut frame, &[&head, &TypeName::numbered(0).0, &middle, &body, b"}"]);
-        let type_at = HEADER_BYTES + head.len();
-        Template { frame, type_at, body_at: type_at + TYPE_BYTES + middle.len() }
-    }
-
-    fn write(&self, job: &Job, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&self.frame);
-        let frame = &mut out[start..];
-        let id = job.id.hex();
-        frame[HEADER_BYTES + SUBMIT.len()..][..ID_BYTES].copy_from_slice(&id);
-        frame[self.type_at..][..TYPE_BYTES].copy_from_slice(&job.kind.0);
-        frame[self.body_at + Pattern::ID_AT..][..ID_BYTES].copy_from_slice(&id);
-    }
-}
-
-/// The payload of the first frame, if all of it is there.
-pub fn frame(input: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = input.split_first_chunk()?;
-    rest.get(..u32::from_be_bytes(*length) as usize)
-}
-
-/// Appends a frame made of `parts`.
-pub fn write_frame(out: &mut Vec<u8>, parts: &[&[u8]]) {
-    write_header(out, parts.iter().map(|part| part.len()).sum());
-    for part in parts {
-        out.extend_from_slice(part);
-    }
-}
-
-fn write_header(out: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).expect("a frame is far smaller than 4 GiB");
-    out.extend_from_slice(&length.to_be_bytes());
-}
-
-/// Bytes of a frame's length.
-pub const HEADER_BYTES: usize = size_of::<u32>();
 /// How a submit starts; its id follows.
 pub const SUBMIT: &[u8] = b"{\"action\":\"submit\",\"id\":\"";
 /// How a job starts; its id follows.

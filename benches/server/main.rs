@@ -15,8 +15,10 @@
 //! | file | |
 //! |---|---|
 //! | `shape`, `plan` | what can be measured, a row each; what is going to be |
-//! | `peer` | what a server under test must offer; `procession` (with `gloom`), `beanstalkd`, `gearmand`, `redis` |
+//! | `peer` | what a server under test must offer; `procession`, `beanstalkd`, `gearmand`, `redis` |
+//! | `gloom`, `native`, `frame` | the dialects of procession, and what they share |
 //! | `floor`, `backlog` | the relay |
+//! | `disk` | what one sync costs |
 //! | `trial` | one measurement: start, connect, warm up, measure |
 //! | `load`, `ledger`, `job` | the closed loops, their books, and what a job looks like |
 //! | `reactor` | many sockets in one task, for load and floor alike |
@@ -27,14 +29,17 @@ mod arguments;
 mod backlog;
 mod beanstalkd;
 mod cores;
+mod disk;
 mod figure;
 mod flaw;
 mod floor;
+mod frame;
 mod gearmand;
 mod gloom;
 mod job;
 mod ledger;
 mod load;
+mod native;
 mod open_files;
 mod peer;
 mod plan;
@@ -62,7 +67,7 @@ use crate::report::Results;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.floor {
-        Some(ports_file) => floor::serve(ports_file).map(|()| true),
+        Some(ports_file) => floor::serve(ports_file, arguments.floor_credit).map(|()| true),
         None => compare(&arguments),
     };
     match done {
@@ -93,7 +98,7 @@ fn compare(arguments: &Arguments) -> Result<bool, Flaw> {
 
 /// Each shape with each peer, again and again, so that what disturbs the machine disturbs all alike.
 fn measure(plan: &Plan) -> (Results, Vec<String>) {
-    let folder = std::env::temp_dir().join(format!("procession-bench-{}", std::process::id()));
+    let folder = disk::folder().join(format!("server-bench-{}", std::process::id()));
     let mut results = Results::default();
     let mut failures = Vec::new();
     let mut broken = HashSet::new();

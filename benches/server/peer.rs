@@ -12,7 +12,7 @@ use crate::flaw::Flaw;
 use crate::gearmand::Gearmand;
 use crate::job::{Job, JobId, Pattern, TypeName};
 use crate::process::Server;
-use crate::procession::{Floor, Procession};
+use crate::procession::{self, Floor};
 use crate::redis::Redis;
 use crate::shape::Shape;
 
@@ -33,10 +33,10 @@ pub trait Peer {
     fn start(&self, shape: &Shape, folder: &Path) -> Result<Server, Flaw>;
 
     /// The connections of one master. It submits on the first; results may come on any.
-    fn master(&self, server: &Server, number: u16, pattern: &Arc<Pattern>) -> Vec<Line>;
+    fn master(&self, server: &Server, number: u16, shape: &Shape, pattern: &Arc<Pattern>) -> Vec<Line>;
 
     /// The connection of one worker.
-    fn worker(&self, server: &Server, number: u32, kind: TypeName, pattern: &Arc<Pattern>) -> Line;
+    fn worker(&self, server: &Server, number: u32, kind: TypeName, shape: &Shape, pattern: &Arc<Pattern>) -> Line;
 }
 
 /// A connection to be made, and what is spoken on it.
@@ -55,6 +55,9 @@ pub trait Session {
         unreachable!("this connection does not submit")
     }
 
+    /// Nothing more is submitted this turn.
+    fn flush(&mut self, _out: &mut Vec<u8>) {}
+
     /// Uses the whole messages of `input`, answers them, tells what they mean, and returns how many bytes they were.
     fn hear(
         &mut self,
@@ -71,7 +74,7 @@ pub enum News {
     Ready,
     /// The oldest unanswered submit is accepted; with its id if the dialect repeats it.
     Accepted(Option<JobId>),
-    /// A job's result came, and its body was the right one.
+    /// A job's result came, and its body was the right one; one way, the answer of this worker was acknowledged.
     Result(JobId),
 }
 
@@ -86,12 +89,30 @@ impl News {
     }
 }
 
-/// Every peer, the server first, the floor second.
+/// Every peer, ours first.
 pub fn all() -> Vec<Box<dyn Peer>> {
-    vec![Box::new(Procession), Box::new(Floor), Box::new(Beanstalkd), Box::new(Gearmand), Box::new(Redis)]
+    let [memory, file, native] = procession::all();
+    vec![
+        Box::new(memory),
+        Box::new(Floor),
+        Box::new(file),
+        Box::new(native),
+        Box::new(Beanstalkd),
+        Box::new(Gearmand),
+        Box::new(Redis),
+    ]
 }
 
 /// Whose figures all others are divided by.
 pub const FLOOR: &str = "floor";
-/// Whose targets are checked.
+/// Over gloom's ports, keeping nothing on disk.
 pub const SERVER: &str = "procession";
+/// Over gloom's ports, with a store for durable jobs, of which there are none.
+pub const FILE: &str = "procession-file";
+/// Over the native port; in durable shapes with a store, and durable jobs.
+pub const NATIVE: &str = "procession-native";
+/// What always takes part.
+pub const OURS: [&str; 4] = [SERVER, FLOOR, FILE, NATIVE];
+pub const BEANSTALKD: &str = "beanstalkd";
+pub const GEARMAND: &str = "gearmand";
+pub const REDIS: &str = "redis";

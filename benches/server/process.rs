@@ -33,14 +33,17 @@ pub struct Memory {
 }
 
 impl Server {
-    /// Starts a server of ours, which writes its ports to a file in `folder` when all of them listen.
-    pub fn start_with_ports_file(command: Command, folder: &Path) -> Result<Server, Flaw> {
+    /// Starts a server of ours, which writes its ports to a file in `folder` when all of them listen. `names` are those
+    /// of the ports for masters and for workers.
+    pub fn start_with_ports_file(command: Command, folder: &Path, names: [&str; 2]) -> Result<Server, Flaw> {
         let file = folder.join(PORTS_FILE);
+        // One that was killed left its own. Usually there is none.
+        let _ = fs::remove_file(&file);
         Server::start(command, folder, || {
             // A file that is not written to its end is no JSON yet.
             let ports: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).ok()?).ok()?;
             let port = |name| ports.get(name)?.as_str()?.parse().ok();
-            Some((port("gloom_masters")?, port("gloom_workers")?))
+            Some((port(names[0])?, port(names[1])?))
         })
     }
 
@@ -93,6 +96,14 @@ impl Server {
     /// What all its threads used so far.
     pub fn cpu(&self) -> Result<CpuTime, Flaw> {
         CpuTime::of(&self.child.id().to_string())
+    }
+
+    /// What it wrote to disk so far, bytes.
+    pub fn written(&self) -> Result<u64, Flaw> {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id()))
+            .map_err(Flaw::system("read what the server wrote"))?;
+        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok());
+        written.ok_or_else(|| Flaw::Start("this kernel does not count what processes write".into()))
     }
 
     /// What it occupies.
@@ -187,7 +198,8 @@ pub fn progress(line: &str) {
 
 /// What a server of ours calls its ports file.
 pub const PORTS_FILE: &str = "ports.json";
-const START_DEADLINE: Duration = Duration::from_secs(10);
+/// For one that first has to read a million jobs.
+const START_DEADLINE: Duration = Duration::from_secs(60);
 /// The unit of `/proc/stat`.
 const TICK: Duration = Duration::from_millis(10);
 const START_POLL: Duration = Duration::from_millis(2);

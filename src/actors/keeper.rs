@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::clock::Clock;
 use super::queue::{Committed, Fetched, QueueActor};
-use super::supervisor::{ArchiveForgot, EXIT_FAILED, Supervisor};
+use super::supervisor::{ArchiveForgot, EXIT_FAILED, Recalled, Supervisor};
 use super::turn::{self, Settle};
-use crate::core::JobId;
 use crate::core::record::Record;
+use crate::core::{JobId, QueueNo};
 use crate::store::{Store, StoreError};
 
 /// How often the archive is tidied, and a commit that found no room is tried again.
@@ -32,6 +32,7 @@ pub struct Keeper {
     supervisor: Addr<Supervisor>,
     commits: Vec<Commit>,
     fetches: Vec<Fetch>,
+    recalls: Vec<Recall>,
     tidy_at: Instant,
     alarm: Alarm,
     /// There was no room even for the ends of jobs: once said.
@@ -48,6 +49,7 @@ impl Keeper {
             supervisor,
             commits: Vec::new(),
             fetches: Vec::new(),
+            recalls: Vec::new(),
             tidy_at,
             alarm: Alarm::default(),
             full: false,
@@ -103,6 +105,22 @@ impl Keeper {
         }
     }
 
+    fn recall(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        for Recall { queue, sequences } in self.recalls.drain(..) {
+            let mut jobs = Vec::with_capacity(sequences.len());
+            for sequence in sequences {
+                match store.find(sequence) {
+                    // It died with the turn that accepted it: nobody heard an ok.
+                    Ok(None) => {}
+                    Ok(Some(job)) => jobs.push(job),
+                    Err(error) => give_up(&error),
+                }
+            }
+            self.supervisor.do_send(Recalled { queue, jobs });
+        }
+    }
+
     fn tidy(&mut self) {
         let Some(store) = &mut self.store else { return };
         match store.tidy(self.clock.now().wall_ms, TIDY_MOST) {
@@ -146,6 +164,7 @@ impl Settle for Keeper {
     fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
         self.commit();
         self.fetch();
+        self.recall();
         if self.store.is_some() && self.alarm.rings(Some(self.tidy_at), Instant::now(), wake) {
             self.tidy();
             wake.waker().wake_by_ref();
@@ -195,6 +214,24 @@ impl Handler<Fetch> for Keeper {
 
     fn handle(&mut self, fetch: Fetch, _: &mut Self::Context) {
         self.fetches.push(fetch);
+    }
+}
+
+/// Look up the jobs of a queue that died.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Recall {
+    /// The queue.
+    pub queue: QueueNo,
+    /// Its jobs.
+    pub sequences: Vec<u64>,
+}
+
+impl Handler<Recall> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, recall: Recall, _: &mut Self::Context) {
+        self.recalls.push(recall);
     }
 }
 

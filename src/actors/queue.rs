@@ -39,15 +39,21 @@ struct Desk {
 }
 
 impl QueueActor {
-    /// The actor of a queue.
-    pub fn new(queue: Queue, clock: Clock, supervisor: Addr<Supervisor>, keeper: Option<Addr<Keeper>>) -> QueueActor {
+    /// The actor of a queue, and what is to be said and kept of it first.
+    pub fn new(
+        queue: Queue,
+        outbox: Outbox,
+        clock: Clock,
+        supervisor: Addr<Supervisor>,
+        keeper: Option<Addr<Keeper>>,
+    ) -> QueueActor {
         QueueActor {
             queue,
             clock,
             now: None,
             alarm: Alarm::default(),
             peers: PeerMap::default(),
-            outbox: Outbox::default(),
+            outbox,
             told: Vec::new(),
             supervisor,
             keeper,
@@ -130,7 +136,7 @@ impl Settle for QueueActor {
 impl Drop for QueueActor {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let jobs = self.queue.obituary().map(|(master, id)| (master, id.clone())).collect();
+            let jobs = self.queue.obituary();
             let (queue, kind, census) = (self.queue.number(), self.queue.kind().clone(), self.queue.census());
             self.supervisor.do_send(Obituary { queue, kind, jobs, census });
         }

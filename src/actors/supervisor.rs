@@ -9,13 +9,16 @@ use log::{error, info};
 use tokio::sync::oneshot;
 
 use super::clock::Clock;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Recall};
 use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
 use super::turn::{self, Settle};
 use super::{Close, Notices};
 use crate::core::job::PeerMap;
+use crate::core::record::{StoredJob, StoredState};
 use crate::core::restarts::Restarts;
-use crate::core::{Batch, Census, IdEvent, Introduction, JobId, Notice, Peer, Queue, QueueNo, Router, Routes, TypeName};
+use crate::core::{
+    Batch, Bereaved, Census, IdEvent, Introduction, JobId, Notice, Outbox, Peer, Queue, QueueNo, Router, Routes, TypeName,
+};
 
 /// Routes submit, join and respond between connections and queues.
 pub struct Supervisor {
@@ -30,6 +33,8 @@ pub struct Supervisor {
     busy: Vec<QueueNo>,
     peers: PeerMap<PeerDesk>,
     restarts: Restarts,
+    /// Queues that died, until the store has said what it has of them.
+    dead: HashMap<QueueNo, Obituary>,
     /// What became of the jobs of queues that died.
     buried: Census,
     drain: Option<Draining>,
@@ -72,14 +77,15 @@ impl Supervisor {
             busy: Vec::new(),
             peers: PeerMap::default(),
             restarts: Restarts::default(),
+            dead: HashMap::new(),
             buried: Census::default(),
             drain: None,
         }
     }
 
-    fn open(&mut self, queue: Queue, ctx: &mut Context<Self>) {
+    fn start_queue(&mut self, queue: Queue, outbox: Outbox, ctx: &mut Context<Self>) {
         assert_eq!(queue.number() as usize, self.queues.len(), "queues are numbered as they are opened");
-        let address = QueueActor::new(queue, self.clock, ctx.address(), self.keeper.clone()).start();
+        let address = QueueActor::new(queue, outbox, self.clock, ctx.address(), self.keeper.clone()).start();
         if self.drain.is_some() {
             address.do_send(DrainQueue);
         }
@@ -90,13 +96,9 @@ impl Supervisor {
     fn carry_out(&mut self, peer: Peer, ctx: &mut Context<Self>) {
         let mut routes = std::mem::take(&mut self.routes);
         for (queue, kind) in routes.opened.drain(..) {
-            self.open(Queue::new(queue, kind, self.keeper.is_some()), ctx);
+            self.start_queue(Queue::new(queue, kind, self.keeper.is_some()), Outbox::default(), ctx);
         }
-        for (queue, peer) in routes.introductions.drain(..) {
-            if let (Some(desk), Some(address)) = (self.peers.get(&peer), &self.queues[queue as usize].address) {
-                address.do_send(Introduce { peer, who: desk.who.clone(), notices: desk.notices.clone() });
-            }
-        }
+        self.send_introductions(&mut routes);
         for (queue, batch) in routes.batches.drain(..) {
             let desk = &mut self.queues[queue as usize];
             if desk.batches.is_empty() {
@@ -111,6 +113,14 @@ impl Supervisor {
         }
         routes.notices.clear();
         self.routes = routes;
+    }
+
+    fn send_introductions(&self, routes: &mut Routes) {
+        for (queue, peer) in routes.introductions.drain(..) {
+            if let (Some(desk), Some(address)) = (self.peers.get(&peer), &self.queues[queue as usize].address) {
+                address.do_send(Introduce { peer, who: desk.who.clone(), notices: desk.notices.clone() });
+            }
+        }
     }
 
     fn send_batches(&mut self) {
@@ -142,7 +152,7 @@ impl Actor for Supervisor {
     fn started(&mut self, ctx: &mut Self::Context) {
         turn::begin(ctx);
         for queue in std::mem::take(&mut self.recovered) {
-            self.open(queue, ctx);
+            self.start_queue(queue, Outbox::default(), ctx);
         }
     }
 }
@@ -274,8 +284,8 @@ pub struct Obituary {
     pub queue: QueueNo,
     /// Its type.
     pub kind: TypeName,
-    /// Its jobs, and the masters that wait for them.
-    pub jobs: Vec<(Peer, JobId)>,
+    /// Its live jobs.
+    pub jobs: Vec<Bereaved>,
     /// What it had counted.
     pub census: Census,
 }
@@ -283,30 +293,94 @@ pub struct Obituary {
 impl Handler<Obituary> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, obituary: Obituary, _: &mut Self::Context) {
-        let Obituary { queue, kind, jobs, mut census } = obituary;
-        error!(queue = kind.text().as_ref(), jobs = census.live(); "a queue has failed; what only memory had of it is lost");
+    fn handle(&mut self, obituary: Obituary, ctx: &mut Self::Context) {
+        let stored: Vec<u64> = obituary.jobs.iter().filter(|job| job.is_stored).map(|job| job.sequence).collect();
+        error!(queue = obituary.kind.text().as_ref(), lost = obituary.jobs.len() - stored.len(), stored = stored.len(); "a queue has failed; what only memory had of it is lost");
         if !self.restarts.may_restart(self.clock.now().at) {
             error!("queues fail too often; stopping");
             std::process::exit(EXIT_FAILED);
         }
-        // Its masters are told that these have failed.
-        census.failed += census.live();
-        (census.scheduled, census.queued, census.running) = (0, 0, 0);
-        self.buried += census;
+        let queue = obituary.queue;
         self.queues[queue as usize].address = None;
         self.queues[queue as usize].batches.clear();
-        let mut lost: HashMap<Peer, Vec<JobId>> = HashMap::new();
-        for (master, id) in jobs {
-            lost.entry(master).or_default().push(id);
+        match &self.keeper {
+            Some(keeper) if !stored.is_empty() => {
+                keeper.do_send(Recall { queue, sequences: stored });
+                self.dead.insert(queue, obituary);
+            }
+            _ => self.bury(obituary, Vec::new(), ctx),
+        }
+    }
+}
+
+/// What the store has of a queue that died.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Recalled {
+    /// Its number.
+    pub queue: QueueNo,
+    /// Its jobs, also those that have ended.
+    pub jobs: Vec<StoredJob>,
+}
+
+impl Handler<Recalled> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Recalled { queue, jobs }: Recalled, ctx: &mut Self::Context) {
+        if let Some(obituary) = self.dead.remove(&queue) {
+            self.bury(obituary, jobs, ctx);
+        }
+    }
+}
+
+impl Supervisor {
+    /// Ends what a dead queue began: its peers are told, what only memory had has failed, what the store has lives on in a
+    /// new queue.
+    fn bury(&mut self, obituary: Obituary, recalled: Vec<StoredJob>, ctx: &mut Context<Self>) {
+        let Obituary { queue, kind, jobs, mut census } = obituary;
+        let (stored, lost): (Vec<Bereaved>, Vec<Bereaved>) = jobs.into_iter().partition(|job| job.is_stored);
+        // The new queue counts again what it gets; the masters of the others are told that they have failed.
+        census.accepted -= stored.len() as u64;
+        census.failed += census.live() - stored.len() as u64;
+        (census.scheduled, census.queued, census.running) = (0, 0, 0);
+        self.buried += census;
+        let mut told: HashMap<Peer, Vec<JobId>> = HashMap::new();
+        for job in lost {
+            told.entry(job.master).or_default().push(job.id);
         }
         for peer in self.router.queue_died(queue) {
             if let Some(desk) = self.peers.get(&peer) {
-                let jobs = lost.remove(&peer).unwrap_or_default();
+                let jobs = told.remove(&peer).unwrap_or_default();
                 desk.notices.do_send(Notices(vec![Notice::Lost { queue, kind: kind.clone(), jobs }]));
             }
         }
+        self.revive(&stored, recalled, ctx);
         self.check_drain();
+    }
+
+    fn revive(&mut self, stored: &[Bereaved], recalled: Vec<StoredJob>, ctx: &mut Context<Self>) {
+        let masters: HashMap<u64, Peer> = stored.iter().map(|job| (job.sequence, job.master)).collect();
+        let (now, mut routes, mut outbox, mut revived) = (self.clock.now(), Routes::default(), Outbox::default(), None);
+        for job in recalled {
+            let (id, body_bytes) = (job.id.clone(), job.body.len());
+            if let StoredState::Finished { .. } = job.progress.state {
+                self.router.adopt_archived(&id, job.sequence);
+                continue;
+            }
+            let number = self.router.adopt(&id, &job.kind, job.sequence, body_bytes, &mut routes);
+            let queue = revived.get_or_insert_with(|| Queue::new(number, job.kind.clone(), true));
+            let master = masters.get(&job.sequence).copied().filter(|master| self.peers.contains_key(master));
+            queue.restore(now, job, body_bytes, &mut outbox);
+            if let Some(master) = master {
+                queue.expect_end(&id, master);
+                self.router.introduce(master, number, &mut routes);
+            }
+        }
+        if let Some(queue) = revived {
+            routes.opened.clear();
+            self.start_queue(queue, outbox, ctx);
+            self.send_introductions(&mut routes);
+        }
     }
 }
 

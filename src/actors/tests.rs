@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr};
+use actix::{Actor, Addr, AsyncContext};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::clock::Clock;
+use super::keeper::Keeper;
 use super::listener::{Doorman, Endpoint, Listener};
 use super::supervisor::{KillQueue, Supervisor, Survey};
 use crate::core::{Limits, Router};
 use crate::protocols::{Session, gloom};
+use crate::store::Memory;
 
 /// A server with gloom's two ports.
 struct Server {
@@ -25,6 +27,21 @@ impl Server {
     async fn start(limits: Limits) -> Server {
         let limits = Arc::new(limits);
         let supervisor = Supervisor::new(Clock::start(), Router::new(limits.clone()), Vec::new(), None).start();
+        Server::listen(supervisor, limits).await
+    }
+
+    /// One whose durable jobs outlive their queue.
+    async fn start_with_store() -> Server {
+        let (limits, clock) = (Arc::new(Limits::default()), Clock::start());
+        let router = Router::new(limits.clone());
+        let supervisor = Supervisor::create(|ctx| {
+            let keeper = Keeper::new(Box::new(Memory::default()), clock, ctx.address()).start();
+            Supervisor::new(clock, router, Vec::new(), Some(keeper))
+        });
+        Server::listen(supervisor, limits).await
+    }
+
+    async fn listen(supervisor: Addr<Supervisor>, limits: Arc<Limits>) -> Server {
         let doorman = Doorman::new(limits, Vec::new());
         let masters = listen::<gloom::Master>(&supervisor, &doorman, gloom::Shared::default()).await;
         let workers = listen::<gloom::Worker>(&supervisor, &doorman, ()).await;
@@ -88,6 +105,28 @@ async fn a_queue_that_dies_is_replaced_and_its_masters_are_told() {
     assert_eq!(worker.hear().await, r#"{"action":"job","id":"a","type":"t","body":1}"#);
     assert_eq!(worker.ask(r#"{"action":"respond","body":3}"#).await, r#"{"ok":true}"#);
     assert_eq!(master.hear().await, r#"{"id":"a","body":3}"#);
+
+    let census = server.supervisor.send(Survey).await.unwrap();
+    assert!(census.is_balanced(), "{census:?}");
+    assert_eq!((census.accepted, census.completed, census.failed), (2, 1, 1));
+}
+
+/// What the store has of a queue that dies lives on in the next one, and its master still hears the end.
+#[actix::test]
+async fn durable_jobs_outlive_their_queue() {
+    let server = Server::start_with_store().await;
+    let (mut master, mut worker) = (Client::connect(server.masters).await, Client::connect(server.workers).await);
+    let durable = r#"{"action":"submit","id":"kept","type":"t","body":1,"durable":true}"#;
+    assert_eq!(master.ask(durable).await, r#"{"ok":true,"id":"kept"}"#);
+    assert_eq!(master.ask(SUBMIT).await, r#"{"ok":true,"id":"a"}"#);
+
+    server.supervisor.send(KillQueue(0)).await.unwrap();
+    assert_eq!(master.hear().await, r#"{"error":"job_failed","reason":"a"}"#);
+    assert_eq!(master.ask(durable).await, r#"{"error":"id_exists","reason":"kept"}"#);
+    assert_eq!(worker.ask(r#"{"action":"join","type":"t"}"#).await, r#"{"ok":true}"#);
+    assert_eq!(worker.hear().await, r#"{"action":"job","id":"kept","type":"t","body":1}"#);
+    assert_eq!(worker.ask(r#"{"action":"respond","body":2}"#).await, r#"{"ok":true}"#);
+    assert_eq!(master.hear().await, r#"{"id":"kept","body":2}"#);
 
     let census = server.supervisor.send(Survey).await.unwrap();
     assert!(census.is_balanced(), "{census:?}");

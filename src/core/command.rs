@@ -374,10 +374,6 @@ impl Outbox {
         }
     }
 
-    pub(crate) fn done(&mut self, peer: Peer, request: Request) {
-        self.notices.push((peer, Notice::Done { request, lease_ms: 0 }));
-    }
-
     pub(crate) fn refuse(&mut self, peer: Peer, request: Request, refusal: Refusal) {
         self.notices.push((peer, Notice::Refused { request, refusal }));
     }

@@ -49,7 +49,7 @@ pub use deadlines::{Moment, Now};
 pub use demand::Demand;
 pub use job::{Body, JobId, OnMasterGone, Peer, Policy, QueueNo, Request, TypeName};
 pub use limits::Limits;
-pub use queue::Queue;
+pub use queue::{Bereaved, Queue};
 pub use recovery::Recovery;
 pub use router::{Router, Routes};
 pub use workers::Worker;

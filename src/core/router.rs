@@ -286,7 +286,8 @@ impl Router {
         }
     }
 
-    fn introduce(&mut self, peer: Peer, queue: QueueNo, routes: &mut Routes) {
+    /// Sees to it that a queue knows a peer.
+    pub fn introduce(&mut self, peer: Peer, queue: QueueNo, routes: &mut Routes) {
         let known = self.known.entry(peer).or_default();
         if let Err(place) = known.binary_search(&queue) {
             known.insert(place, queue);

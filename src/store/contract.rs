@@ -42,18 +42,20 @@ impl Drop for Scratch {
 /// Small sizes, so that little work reaches every branch.
 pub(super) const SMALL: Options = Options { reserve_bytes: 0, idle_log_bytes: 64 << 10, busy_log_bytes: 256 << 10 };
 
+type Open = fn(&Path) -> Box<dyn Store>;
+
 /// An engine under test.
 struct Engine {
     name: &'static str,
     store: Option<Box<dyn Store>>,
     /// How it comes back after a stop; none where nothing outlives it.
-    reopen: Option<fn(&Path) -> Box<dyn Store>>,
+    reopen: Option<Open>,
     scratch: Scratch,
 }
 
 impl Engine {
     fn all() -> Vec<Engine> {
-        let durable = |name, reopen: fn(&Path) -> Box<dyn Store>| {
+        let durable = |name, reopen: Open| {
             let scratch = Scratch::new();
             Engine { name, store: Some(reopen(&scratch.path().join("jobs"))), reopen: Some(reopen), scratch }
         };
@@ -158,7 +160,12 @@ fn a_job_lives_and_ends() {
         engine.commit(&[Record::Remove { sequence: 9 }]);
         engine.restart();
         // Numbers are never used twice, also when nothing is left.
-        assert_eq!(recall(engine.store(), 0).0, Recovered { next_sequence: 10, ..Recovered::default() }, "{}", engine.name);
+        assert_eq!(
+            recall(engine.store(), 0).0,
+            Recovered { next_sequence: 10, ..Recovered::default() },
+            "{}",
+            engine.name
+        );
     }
 }
 
@@ -170,14 +177,24 @@ fn the_last_word_on_a_job_holds() {
         engine.commit(&[Record::Remove { sequence: 77 }]);
         engine.restart();
         let (found, _) = recall(engine.store(), 0);
-        assert_eq!(found, Recovered { next_sequence: 3, live: 0, archived: 1, ..Recovered::default() }, "{}", engine.name);
+        assert_eq!(
+            found,
+            Recovered { next_sequence: 3, live: 0, archived: 1, ..Recovered::default() },
+            "{}",
+            engine.name
+        );
         // Out of the archive, back into it, and away.
         engine.commit(&[put(job(1, "1"))]);
         assert_eq!(recall(engine.store(), 0).0.live, 1);
         engine.commit(&[running(1), finished(1, Outcome::Cancelled, 5)]);
         engine.commit(&[put(job(1, "1")), Record::Remove { sequence: 1 }]);
         engine.restart();
-        assert_eq!(recall(engine.store(), 0).0, Recovered { next_sequence: 3, ..Recovered::default() }, "{}", engine.name);
+        assert_eq!(
+            recall(engine.store(), 0).0,
+            Recovered { next_sequence: 3, ..Recovered::default() },
+            "{}",
+            engine.name
+        );
     }
 }
 
@@ -239,7 +256,12 @@ fn pages_are_filtered_and_bounded() {
         let kind = TypeName::from_text("odd").unwrap();
         assert_eq!(sequences(&page(Query { kind: Some(kind), limit: 2, ..ALL })), [31, 29]);
         assert_eq!(sequences(&page(Query { outcome: Some(Outcome::Failed), limit: 2, ..ALL })), [29, 25]);
-        for (text, found) in [("Grüße an 17", vec![17]), ("job-5", vec![5]), ("\"ok\":true", vec![32, 28, 24, 20, 16, 12, 8, 4]), ("nowhere", vec![])] {
+        for (text, found) in [
+            ("Grüße an 17", vec![17]),
+            ("job-5", vec![5]),
+            ("\"ok\":true", vec![32, 28, 24, 20, 16, 12, 8, 4]),
+            ("nowhere", vec![]),
+        ] {
             assert_eq!(sequences(&page(Query { text: Some(text.into()), ..ALL })), found);
         }
         let looking = page(Query { text: Some("job-1\u{0}".into()), look_at: 5, ..ALL });
@@ -377,9 +399,24 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn query() -> impl Strategy<Value = Query> {
     let kind = option::of("[ab]".prop_map(|kind| TypeName::from_text(&kind).unwrap()));
-    (kind, option::of(outcome()), option::of("[a-c]{1,2}"), option::of(0..40_u64), 0..10_usize, 0..20_usize, 0..5_000_usize).prop_map(
-        |(kind, outcome, text, before, limit, look_at, bytes)| Query { kind, outcome, text, before, limit, look_at, bytes },
+    (
+        kind,
+        option::of(outcome()),
+        option::of("[a-c]{1,2}"),
+        option::of(0..40_u64),
+        0..10_usize,
+        0..20_usize,
+        0..5_000_usize,
     )
+        .prop_map(|(kind, outcome, text, before, limit, look_at, bytes)| Query {
+            kind,
+            outcome,
+            text,
+            before,
+            limit,
+            look_at,
+            bytes,
+        })
 }
 
 fn stored_job() -> impl Strategy<Value = StoredJob> {
@@ -440,7 +477,12 @@ fn progress() -> impl Strategy<Value = Progress> {
         Just(StoredState::Queued),
         (worker(), any::<u64>(), option::of(any::<u64>()))
             .prop_map(|(worker, started_ms, lease_ms)| StoredState::Running { worker, started_ms, lease_ms }),
-        finished.prop_map(|(outcome, detail, at_ms, forget_ms)| StoredState::Finished { outcome, detail, at_ms, forget_ms }),
+        finished.prop_map(|(outcome, detail, at_ms, forget_ms)| StoredState::Finished {
+            outcome,
+            detail,
+            at_ms,
+            forget_ms
+        }),
     ];
     let end = prop_oneof![
         Just(AttemptEnd::Failed),
@@ -450,8 +492,19 @@ fn progress() -> impl Strategy<Value = Progress> {
         Just(AttemptEnd::Cancelled),
     ];
     let attempt = (any::<u32>(), worker(), any::<u64>(), any::<u64>(), end, option::of(body())).prop_map(
-        |(number, worker, started_ms, ended_ms, end, error)| StoredAttempt { number, worker, started_ms, ended_ms, end, error },
+        |(number, worker, started_ms, ended_ms, end, error)| StoredAttempt {
+            number,
+            worker,
+            started_ms,
+            ended_ms,
+            end,
+            error,
+        },
     );
-    (state, any::<u32>(), any::<u32>(), vec(attempt, 0..3))
-        .prop_map(|(state, attempt, deliveries, history)| Progress { state, attempt, deliveries, history })
+    (state, any::<u32>(), any::<u32>(), vec(attempt, 0..3)).prop_map(|(state, attempt, deliveries, history)| Progress {
+        state,
+        attempt,
+        deliveries,
+        history,
+    })
 }

@@ -72,7 +72,8 @@ impl Store for Memory {
     }
 
     fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Body>, StoreError> {
-        let body = |sequence| self.jobs.get(sequence).map(|job| job.body.clone()).ok_or_else(|| Memory::missing(*sequence));
+        let body =
+            |sequence| self.jobs.get(sequence).map(|job| job.body.clone()).ok_or_else(|| Memory::missing(*sequence));
         sequences.iter().map(body).collect()
     }
 
@@ -109,7 +110,8 @@ impl Store for Memory {
     }
 
     fn tidy(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError> {
-        let mut due: Vec<(u64, &StoredJob)> = self.jobs.values().filter_map(|job| Some((forget_ms(job)?, job))).collect();
+        let mut due: Vec<(u64, &StoredJob)> =
+            self.jobs.values().filter_map(|job| Some((forget_ms(job)?, job))).collect();
         due.retain(|(forget_ms, _)| *forget_ms <= now_ms);
         due.sort_by_key(|(forget_ms, job)| (*forget_ms, job.sequence));
         let gone: Vec<Archived> = due.iter().filter_map(|(_, job)| Memory::archived(job)).take(most).collect();

@@ -197,7 +197,9 @@ pub enum StoreError {
     #[error("{0} is in use by another server: stop that one, or name another folder with --store file:DIR")]
     InUse(String),
     /// It was written by a newer version.
-    #[error("{folder} has format {found}, this version reads up to {known}: use a newer procession, or another folder with --store file:DIR")]
+    #[error(
+        "{folder} has format {found}, this version reads up to {known}: use a newer procession, or another folder with --store file:DIR"
+    )]
     Newer {
         /// The folder.
         folder: String,
@@ -207,7 +209,9 @@ pub enum StoreError {
         known: i64,
     },
     /// It isn't what was written.
-    #[error("{place} is damaged: {what}. Nothing was changed; restore the folder from a backup, or move it away to start empty")]
+    #[error(
+        "{place} is damaged: {what}. Nothing was changed; restore the folder from a backup, or move it away to start empty"
+    )]
     Damaged {
         /// Which file and where in it.
         place: String,

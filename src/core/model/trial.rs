@@ -334,7 +334,7 @@ impl Trial {
     }
 
     fn obituary_names_everyone(&mut self) -> Checked {
-        let mut got: Vec<(Peer, String)> = self.queue.obituary().map(|(peer, id)| (peer, id.to_string())).collect();
+        let mut got: Vec<(Peer, String)> = self.queue.obituary().into_iter().map(|job| (job.master, job.id.to_string())).collect();
         let live = self.model.jobs.iter().filter(|job| !job.orphaned && !matches!(job.place, Place::Finished { .. }));
         let mut wanted: Vec<(Peer, String)> = live
             .map(|job| (if job.notify { job.master } else { Peer::NONE }, job.id.to_string()))

@@ -76,6 +76,19 @@ pub struct Queue {
     stowage: Stowage,
 }
 
+/// A live job whose queue dies.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bereaved {
+    /// The master that waits for it, or [`Peer::NONE`].
+    pub master: Peer,
+    /// Its id.
+    pub id: JobId,
+    /// Its place in the order of acceptance.
+    pub sequence: u64,
+    /// The store has it, or will not have heard of it.
+    pub is_stored: bool,
+}
+
 impl Queue {
     /// An empty queue for jobs of this type. With `stores`, what happens to durable jobs is written into the outbox as
     /// records, and their ends are told when those are on disk; without, they are like others.
@@ -213,10 +226,24 @@ impl Queue {
         self.workers.known()
     }
 
-    /// The live jobs that go with a queue that dies, each with the master that waits for it, or [`Peer::NONE`].
-    pub fn obituary(&self) -> impl Iterator<Item = (Peer, &JobId)> {
+    /// The live jobs of a queue that dies.
+    pub fn obituary(&self) -> Vec<Bereaved> {
         let live = self.jobs.iter().map(|(_, job)| job).filter(|job| !matches!(job.state, State::Finished(_)) && !job.orphaned);
-        live.map(|job| (if job.notify { job.master } else { Peer::NONE }, &job.id))
+        let bereaved = live.map(|job| Bereaved {
+            master: if job.notify { job.master } else { Peer::NONE },
+            id: job.id.clone(),
+            sequence: job.sequence,
+            is_stored: self.stores && job.policy.durable,
+        });
+        bereaved.collect()
+    }
+
+    /// This master waits for the end of this job, which the store gave back.
+    pub fn expect_end(&mut self, id: &JobId, master: Peer) {
+        if let Some(key) = self.find(id) {
+            let job = &mut self.jobs[key as usize];
+            (job.master, job.notify) = (master, true);
+        }
     }
 
     fn submit(&mut self, now: Now, peer: Peer, submission: Submission, out: &mut Outbox) {

@@ -281,7 +281,7 @@ impl House {
         let Some(place) = self.failing.take() else { return };
         let queue = self.queues[place].take().expect("it lives");
         for peer in self.router.queue_died(place as QueueNo) {
-            let jobs = queue.obituary().filter(|(master, _)| *master == peer).map(|(_, id)| id.clone()).collect();
+            let jobs = queue.obituary().into_iter().filter(|job| job.master == peer).map(|job| job.id).collect();
             let lost = Notice::Lost { queue: place as QueueNo, kind: queue.kind().clone(), jobs };
             self.notify(Some(place as QueueNo), peer, lost);
         }

@@ -31,6 +31,8 @@ pub(super) struct Folder {
 impl Folder {
     /// Takes the folder, and makes it where there is none.
     pub(super) fn open(path: &Path) -> Result<Folder, StoreError> {
+        // SQLite takes a relative path that begins with `file:` for an address.
+        let path = &std::path::absolute(path).map_err(|error| failed(path, error))?;
         match fs::read_dir(path) {
             Ok(entries) => refuse_strangers(path, entries)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -43,7 +45,7 @@ impl Folder {
         }
         let lock = private().truncate(false).open(path.join(LOCK)).map_err(|error| failed(&path.join(LOCK), error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Folder { path: path.into(), _lock: lock }),
+            Ok(()) => Ok(Folder { path: path.clone(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
             Err(TryLockError::Error(error)) => Err(failed(&path.join(LOCK), error)),
         }
@@ -66,7 +68,11 @@ impl Folder {
 
     /// Bytes of all files in it.
     pub(super) fn bytes(&self) -> u64 {
-        [MAIN, LOG, MARK, RESERVE].iter().filter_map(|name| fs::metadata(self.file(name)).ok()).map(|file| file.len()).sum()
+        [MAIN, LOG, MARK, RESERVE]
+            .iter()
+            .filter_map(|name| fs::metadata(self.file(name)).ok())
+            .map(|file| file.len())
+            .sum()
     }
 }
 
@@ -91,7 +97,10 @@ fn sync(path: &Path) -> Result<(), StoreError> {
 
 /// A folder with other things in it and no database is somebody's home, or a typing error.
 fn refuse_strangers(path: &Path, entries: fs::ReadDir) -> Result<(), StoreError> {
-    let names: Vec<_> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<_, _>>().map_err(|error| failed(path, error))?;
+    let names: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| failed(path, error))?;
     let is_ours = |name: &&std::ffi::OsString| {
         [LOCK, MARK, RESERVE, LOG].iter().any(|ours| name.as_os_str() == OsStr::new(ours))
             || name.as_encoded_bytes().starts_with(FRESH.as_bytes())
@@ -103,7 +112,10 @@ fn refuse_strangers(path: &Path, entries: fs::ReadDir) -> Result<(), StoreError>
         None => Ok(()),
         Some(stranger) => Err(StoreError::Failed {
             place: path.display().to_string(),
-            what: format!("has {} in it but no jobs: name an empty or a new folder with --store file:DIR", stranger.display()),
+            what: format!(
+                "has {} in it but no jobs: name an empty or a new folder with --store file:DIR",
+                stranger.display()
+            ),
         }),
     }
 }

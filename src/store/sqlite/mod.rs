@@ -103,7 +103,7 @@ impl Sqlite {
             schema::create(&folder)?;
             Tail::Whole
         };
-        let connection = schema::open(&folder)?;
+        let connection = schema::open(&folder, options.busy_log_bytes)?;
         let main = folder.file(MAIN);
         let totals = Totals::read(&connection)
             .map_err(|error| schema::error_at(&main, &error))?

@@ -67,8 +67,10 @@ impl Sqlite {
 
     /// Walks every page: what is lost, used twice or out of order.
     fn check_trees(&self) -> Result<(), StoreError> {
-        let found: String =
-            self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| self.error(&error))?;
+        let found: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(|error| self.error(&error))?;
         if found == "ok" { Ok(()) } else { Err(self.damaged(found.replace('\n', ", "))) }
     }
 
@@ -125,7 +127,8 @@ struct Digest {
 impl Digest {
     fn add(&mut self, sequence: i64, key: i64) {
         self.rows += 1;
-        let mixed = (sequence.cast_unsigned() ^ key.cast_unsigned().rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed =
+            (sequence.cast_unsigned() ^ key.cast_unsigned().rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.sum = self.sum.wrapping_add(mixed ^ (mixed >> 29));
     }
 }
@@ -167,7 +170,12 @@ fn scan(
         if let Some(outcome) = outcome_of(&progress) {
             seen.forget.add(sequence, row.get(12)?);
             seen.finished.add(sequence, outcome_code(outcome));
-            each(Recalled::Archived(Archived { id: head.id, sequence: sequence.cast_unsigned(), kind: head.kind, outcome }));
+            each(Recalled::Archived(Archived {
+                id: head.id,
+                sequence: sequence.cast_unsigned(),
+                kind: head.kind,
+                outcome,
+            }));
             continue;
         }
         seen.live += 1;
@@ -220,8 +228,11 @@ fn long_body(connection: &Connection, sequence: i64, long: LongBody) -> Result<B
 }
 
 fn due(connection: &Connection, reader: &mut Reader, now_ms: u64, most: usize) -> Result<Vec<Archived>, Wrong> {
-    const SQL: &str =
-        concat!("SELECT ", columns!(), " FROM jobs INDEXED BY forget WHERE forget_ms <= ?1 ORDER BY forget_ms LIMIT ?2");
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM jobs INDEXED BY forget WHERE forget_ms <= ?1 ORDER BY forget_ms LIMIT ?2"
+    );
     let (now_ms, most) = (i64::try_from(now_ms).unwrap_or(i64::MAX), i64::try_from(most).unwrap_or(i64::MAX));
     let mut due = Vec::new();
     let mut statement = connection.prepare_cached(SQL)?;
@@ -270,7 +281,10 @@ fn page(connection: &Connection, reader: &mut Reader, query: &Query) -> Result<P
 
 macro_rules! of_outcome {
     ($code:literal) => {
-        concat!("SELECT sequence FROM jobs INDEXED BY finished WHERE forget_ms IS NOT NULL AND sequence < ?1 AND state = ", $code)
+        concat!(
+            "SELECT sequence FROM jobs INDEXED BY finished WHERE forget_ms IS NOT NULL AND sequence < ?1 AND state = ",
+            $code
+        )
     };
 }
 

@@ -70,7 +70,9 @@ impl Writer {
         let state = state_code(&progress.state);
         let (forget_ms, detail) = match &progress.state {
             StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => (None, None),
-            StoredState::Finished { forget_ms, detail, .. } => (Some(i64::try_from(*forget_ms).unwrap_or(i64::MAX)), detail.as_deref()),
+            StoredState::Finished { forget_ms, detail, .. } => {
+                (Some(i64::try_from(*forget_ms).unwrap_or(i64::MAX)), detail.as_deref())
+            }
         };
         let sum = progress_sum(sequence, state, progress.attempt.into(), forget_ms, &self.packer.0, detail);
         statement.raw_bind_parameter(first, state)?;
@@ -147,7 +149,8 @@ impl Reader {
             ValueRef::Blob(body) => Some(body),
             ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => return Err(KIND),
         };
-        let sum = head_sum(sequence, [id.as_bytes(), kind.as_bytes(), head], priority, created_ms, body.unwrap_or_default());
+        let sum =
+            head_sum(sequence, [id.as_bytes(), kind.as_bytes(), head], priority, created_ms, body.unwrap_or_default());
         if integer(row, 7)? != i64::from(sum) {
             return Err(SUM);
         }
@@ -194,7 +197,16 @@ impl Reader {
         };
         let id = if is_integer { JobId::from_integer(id) } else { JobId::from_text(id) }.ok()?;
         let kind = shared(&mut self.kinds, kind, |kind| TypeName::from_text(kind).ok())?;
-        unpacker.is_empty().then_some(HeadRow { id, kind, body, sequence: 0, priority: 0, created_ms: 0, born_ms, policy })
+        unpacker.is_empty().then_some(HeadRow {
+            id,
+            kind,
+            body,
+            sequence: 0,
+            priority: 0,
+            created_ms: 0,
+            born_ms,
+            policy,
+        })
     }
 
     fn policy(&mut self, packed: &[u8]) -> Option<Arc<Policy>> {
@@ -284,7 +296,8 @@ fn pack_head(packer: &mut Packer, job: &StoredJob) {
     packer.byte(0);
     pack_policy(packer, &job.policy);
     let length = packer.0.len() - start - 1;
-    packer.0[start] = u8::try_from(length).ok().filter(|length| *length < 0x80).expect("six numbers are at most 57 bytes");
+    packer.0[start] =
+        u8::try_from(length).ok().filter(|length| *length < 0x80).expect("six numbers are at most 57 bytes");
     packer.number(job.born_ms.wrapping_sub(job.created_ms));
     if job.body.len() > LONG {
         packer.number(job.body.len() as u64);
@@ -293,7 +306,8 @@ fn pack_head(packer: &mut Packer, job: &StoredJob) {
 }
 
 fn pack_policy(packer: &mut Packer, policy: &Policy) {
-    let Policy { lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, keep_failed_ms, durable, on_master_gone } = policy;
+    let Policy { lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, keep_failed_ms, durable, on_master_gone } =
+        policy;
     let on_master_gone = match on_master_gone {
         OnMasterGone::Drop => 1,
         OnMasterGone::Keep => 0,
@@ -353,13 +367,22 @@ fn pack_progress(packer: &mut Packer, progress: &Progress) {
 fn head_sum(sequence: u64, [id, kind, head]: [&[u8]; 3], priority: i64, created_ms: u64, body: &[u8]) -> u32 {
     let mut fixed = [0; 40];
     let lengths = (id.len() as u64) << 32 | (kind.len() as u64) << 16 | head.len() as u64;
-    for (place, number) in fixed.chunks_exact_mut(8).zip([sequence, priority.cast_unsigned(), created_ms, lengths, body.len() as u64]) {
+    for (place, number) in
+        fixed.chunks_exact_mut(8).zip([sequence, priority.cast_unsigned(), created_ms, lengths, body.len() as u64])
+    {
         place.copy_from_slice(&number.to_le_bytes());
     }
     sum(&fixed, &[id, kind, head, body])
 }
 
-fn progress_sum(sequence: u64, state: i64, attempt: i64, forget_ms: Option<i64>, packed: &[u8], detail: Option<&[u8]>) -> u32 {
+fn progress_sum(
+    sequence: u64,
+    state: i64,
+    attempt: i64,
+    forget_ms: Option<i64>,
+    packed: &[u8],
+    detail: Option<&[u8]>,
+) -> u32 {
     let mut fixed = [0; 48];
     let detail_length = detail.map_or(-1, |detail| detail.len() as i64);
     let numbers = [sequence.cast_signed(), state, attempt, forget_ms.unwrap_or(-1), packed.len() as i64, detail_length];
@@ -424,7 +447,9 @@ pub(super) fn outcome_code(outcome: Outcome) -> i64 {
 }
 
 fn outcome_of_code(code: i64) -> Option<Outcome> {
-    [Outcome::Completed, Outcome::Failed, Outcome::Cancelled, Outcome::Expired].into_iter().find(|outcome| outcome_code(*outcome) == code)
+    [Outcome::Completed, Outcome::Failed, Outcome::Cancelled, Outcome::Expired]
+        .into_iter()
+        .find(|outcome| outcome_code(*outcome) == code)
 }
 
 fn end_code(end: AttemptEnd) -> u8 {

@@ -105,16 +105,20 @@ pub(super) fn check_header(folder: &Path) -> Result<(), StoreError> {
 fn check_format(folder: &Path, found: i64) -> Result<(), StoreError> {
     match found {
         FORMAT => Ok(()),
-        0 => Err(StoreError::Damaged { place: folder.join(MAIN).display().to_string(), what: "it has no format number".into() }),
+        0 => Err(StoreError::Damaged {
+            place: folder.join(MAIN).display().to_string(),
+            what: "it has no format number".into(),
+        }),
         found => Err(StoreError::Newer { folder: folder.display().to_string(), found, known: FORMAT }),
     }
 }
 
 /// Opens the database of a folder that is ours. Closing it leaves its log alone until [`trust`] is called.
-pub(super) fn open(folder: &Folder) -> Result<Connection, StoreError> {
+/// However long the log got, it is cut to `log_bytes` when it begins anew.
+pub(super) fn open(folder: &Folder, log_bytes: u64) -> Result<Connection, StoreError> {
     let path = folder.file(MAIN);
     let connection = Connection::open_with_flags(&path, flags()).map_err(|error| error_at(&path, &error))?;
-    let format = set(&connection).map_err(|error| error_at(&path, &error))?;
+    let format = set(&connection, log_bytes).map_err(|error| error_at(&path, &error))?;
     check_format(folder.path(), format)?;
     match flaw(&connection).map_err(|error| error_at(&path, &error))? {
         None => Ok(connection),
@@ -132,7 +136,7 @@ fn flags() -> OpenFlags {
 }
 
 /// Gives the format.
-fn set(connection: &Connection) -> rusqlite::Result<i64> {
+fn set(connection: &Connection, log_bytes: u64) -> rusqlite::Result<i64> {
     trust(connection, false)?;
     connection.set_prepared_statement_cache_capacity(32);
     // Nobody can wait for a lock that nobody else has.
@@ -141,6 +145,7 @@ fn set(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", log_bytes.cast_signed())?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -158,7 +163,9 @@ fn flaw(connection: &Connection) -> rusqlite::Result<Option<String>> {
         return Ok(Some("its header isn't what was written".into()));
     }
     let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
-    let found = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let found = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
     let is_ours = found.iter().map(|(name, sql)| (&**name, &**sql)).eq(SCHEMA);
     Ok((!is_ours).then(|| "its tables aren't what was made".into()))
 }

@@ -89,7 +89,9 @@ fn work(store: &mut Sqlite, first: u64, commits: u64) {
         let size = if round % 7 == 3 { 9_000 } else { 50 + (round as usize * 37) % 400 };
         store.commit(&[put(job(sequence, &"a".repeat(size))), put(job(sequence + 1, "[1]"))]).unwrap();
         store.commit(&[running(sequence), put(job(sequence + 2, "{}")), running(sequence + 2)]).unwrap();
-        store.commit(&[finished(sequence, outcomes[round as usize % 4], 5), Record::Remove { sequence: sequence + 2 }]).unwrap();
+        store
+            .commit(&[finished(sequence, outcomes[round as usize % 4], 5), Record::Remove { sequence: sequence + 2 }])
+            .unwrap();
     }
 }
 
@@ -107,7 +109,13 @@ impl Killed {
         recall(&mut store, 0);
         work(&mut store, 0, commits);
         let before_last = image(scratch.path());
-        store.commit(&[put(job(5_000, &"l".repeat(3_000))), put(job(5_001, &"m".repeat(900))), finished(1, Outcome::Failed, 7)]).unwrap();
+        store
+            .commit(&[
+                put(job(5_000, &"l".repeat(3_000))),
+                put(job(5_001, &"m".repeat(900))),
+                finished(1, Outcome::Failed, 7),
+            ])
+            .unwrap();
         Killed { before_last, image: image(scratch.path()) }
     }
 
@@ -115,7 +123,8 @@ impl Killed {
     fn last(&self) -> std::ops::Range<usize> {
         let log = &self.image[LOG];
         let salts = &log[16..24];
-        let ours: Vec<usize> = (0..(log.len() - HEADER) / FRAME).take_while(|frame| log[at(*frame)..][8..16] == *salts).collect();
+        let ours: Vec<usize> =
+            (0..(log.len() - HEADER) / FRAME).take_while(|frame| log[at(*frame)..][8..16] == *salts).collect();
         let commits: Vec<usize> = ours.iter().copied().filter(|frame| log[at(*frame)..][4..8] != [0; 4]).collect();
         let [.., before, last] = commits[..] else { panic!("{commits:?}") };
         before + 1..last + 1
@@ -148,7 +157,8 @@ fn a_torn_tail_is_repaired() {
         let before = look(&killed.before_last).unwrap().1;
         let (start, end) = (at(killed.last().start), at(killed.last().end));
         // Every byte of the frames' headers, and some of the pages.
-        let lengths = (start..end).filter(|length| (length - HEADER) % FRAME <= 24 || (length - HEADER) % FRAME % 509 == 0);
+        let lengths =
+            (start..end).filter(|length| (length - HEADER) % FRAME <= 24 || ((length - HEADER) % FRAME).is_multiple_of(509));
         for length in lengths {
             let mut image = killed.before_last.clone();
             let log = image.get_mut(LOG).unwrap();
@@ -179,7 +189,7 @@ fn a_torn_tail_may_have_holes() {
         let before = look(&killed.before_last).unwrap().1;
         let last = killed.last();
         // All of them, or a good many.
-        for missing in (1..1_u32 << last.len()).step_by((1 << last.len()) / 64 | 1) {
+        for missing in (1..1_u32 << last.len()).step_by(((1 << last.len()) / 64) | 1) {
             let mut image = killed.image.clone();
             image.insert(MARK, killed.before_last[MARK].clone());
             for (bit, frame) in last.clone().enumerate().filter(|(bit, _)| missing >> bit & 1 == 1) {
@@ -204,7 +214,10 @@ fn damage_before_the_last_commits_is_named_without_a_mark() {
                 image.remove(MARK);
                 image.get_mut(LOG).unwrap()[at(frame) + byte] ^= 4;
                 let error = look(&image).map(drop).unwrap_err();
-                assert!(matches!(&error, StoreError::Damaged { place, .. } if place.ends_with(LOG)), "{frame}, {byte}: {error}");
+                assert!(
+                    matches!(&error, StoreError::Damaged { place, .. } if place.ends_with(LOG)),
+                    "{frame}, {byte}: {error}"
+                );
             }
         }
     }
@@ -218,7 +231,10 @@ fn damage_in_the_last_commit_is_named() {
                 let mut image = killed.image.clone();
                 image.get_mut(LOG).unwrap()[at(frame) + byte] ^= 1;
                 let error = look(&image).map(drop).unwrap_err();
-                assert!(matches!(&error, StoreError::Damaged { place, .. } if place.ends_with(LOG)), "{frame}, {byte}: {error}");
+                assert!(
+                    matches!(&error, StoreError::Damaged { place, .. } if place.ends_with(LOG)),
+                    "{frame}, {byte}: {error}"
+                );
             }
         }
     }
@@ -295,9 +311,13 @@ fn flip(image: &Image, expected: &Sight, byte: usize, bit: u8) {
         .expect("within the files");
     *place ^= 1 << bit;
     match look(&image) {
-        Ok((found, sight)) => assert!(sight == *expected && !found.lost, "bit {bit} of byte {rest} of {name} went unnoticed"),
+        Ok((found, sight)) => {
+            assert!(sight == *expected && !found.lost, "bit {bit} of byte {rest} of {name} went unnoticed")
+        }
         Err(StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::Failed { .. }) => {}
-        Err(error @ (StoreError::Full(_) | StoreError::InUse(_))) => panic!("bit {bit} of byte {rest} of {name}: {error}"),
+        Err(error @ (StoreError::Full(_) | StoreError::InUse(_))) => {
+            panic!("bit {bit} of byte {rest} of {name}: {error}")
+        }
     }
 }
 
@@ -411,11 +431,18 @@ fn endless_traffic_stays_within_bounds() {
     let body = "b".repeat(1_000);
     for round in 0..600_u64 {
         let sequences = round * 16 + 2..round * 16 + 18;
-        let puts: Vec<_> = sequences.clone().flat_map(|sequence| [put(job(sequence, &body)), running(sequence)]).collect();
+        let puts: Vec<_> =
+            sequences.clone().flat_map(|sequence| [put(job(sequence, &body)), running(sequence)]).collect();
         store.commit(&puts).unwrap();
         // Every other one is kept in the archive for a while.
         let ends: Vec<_> = sequences
-            .map(|sequence| if sequence % 2 == 0 { finished(sequence, Outcome::Completed, round + 10) } else { Record::Remove { sequence } })
+            .map(|sequence| {
+                if sequence % 2 == 0 {
+                    finished(sequence, Outcome::Completed, round + 10)
+                } else {
+                    Record::Remove { sequence }
+                }
+            })
             .collect();
         store.commit(&ends).unwrap();
         if round % 10 == 0 {
@@ -453,7 +480,10 @@ impl Mount {
         let scratch = Scratch::new();
         let path = scratch.path().join("small");
         fs::create_dir(&path).unwrap();
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "procession-test"]).arg(&path).output();
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "procession-test"])
+            .arg(&path)
+            .output();
         match done {
             Ok(output) if output.status.success() => Some(Mount(path, scratch)),
             other => {
@@ -523,7 +553,8 @@ fn fill(store: &mut Sqlite, body: &str, kept: &mut u64) {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

@@ -24,14 +24,14 @@ impl Totals {
     }
 
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        const SQL: &str =
-            "UPDATE totals SET live = ?1, archived = ?2, long = ?3, last_sequence = ?4, commits = ?5, sum = ?6 WHERE one = 1";
+        const SQL: &str = "UPDATE totals SET live = ?1, archived = ?2, long = ?3, last_sequence = ?4, commits = ?5, sum = ?6 WHERE one = 1";
         connection.prepare_cached(SQL)?.execute(self.row()).map(drop)
     }
 
     /// None where they aren't what was written.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Totals>> {
-        let mut statement = connection.prepare("SELECT live, archived, long, last_sequence, commits, sum FROM totals")?;
+        let mut statement =
+            connection.prepare("SELECT live, archived, long, last_sequence, commits, sum FROM totals")?;
         let mut rows = statement.query([])?;
         let found = match rows.next()? {
             Some(row) => Totals::parse(row),

@@ -74,7 +74,10 @@ impl Header {
         };
         let sums = checksum([0, 0], &bytes[..24], is_big_endian);
         let page = big(bytes, 8) as usize;
-        let is_sound = big(bytes, 4) == 3_007_000 && (512..=65_536).contains(&page) && page.is_power_of_two() && sums == [big(bytes, 24), big(bytes, 28)];
+        let is_sound = big(bytes, 4) == 3_007_000
+            && (512..=65_536).contains(&page)
+            && page.is_power_of_two()
+            && sums == [big(bytes, 24), big(bytes, 28)];
         is_sound.then(|| Header { salts: bytes[16..24].try_into().expect("8 of 32"), sums, is_big_endian, page })
     }
 }
@@ -154,7 +157,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether the last commit's word on every page is what `main` has. Knows the page size of the header only.
-    fn is_in(mut self, main: &File) -> io::Result<bool> {
+    fn is_in(&mut self, main: &File) -> io::Result<bool> {
         let (mut newest, mut commit, mut size) = (HashMap::new(), HashMap::new(), 0);
         let mut before = None;
         for number in 0..self.frames {

@@ -166,7 +166,9 @@ impl Sqlite {
     fn log_bytes(&self) -> Result<u64, StoreError> {
         const FRAME: u64 = 4096 + 24;
         let frames = |connection: &Connection| -> rusqlite::Result<i64> {
-            connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+            connection
+                .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
+                .query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
         };
         let frames = frames(&self.connection).map_err(|error| self.error(&error))?;
         Ok(u64::try_from(frames).unwrap_or(0) * FRAME)
@@ -290,7 +292,12 @@ impl Writing<'_> {
     }
 }
 
-fn update(statement: &mut Statement<'_>, writer: &mut Writer, sequence: u64, progress: &Progress) -> rusqlite::Result<u64> {
+fn update(
+    statement: &mut Statement<'_>,
+    writer: &mut Writer,
+    sequence: u64,
+    progress: &Progress,
+) -> rusqlite::Result<u64> {
     statement.raw_bind_parameter(1, sequence.cast_signed())?;
     writer.bind_progress(statement, 2, sequence, progress)?;
     Ok(statement.raw_execute()? as u64)

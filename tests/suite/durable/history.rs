@@ -1,0 +1,240 @@
+//! What clients know of their jobs, and what must hold of it whatever happened to the server.
+//!
+//! Everything a client does or hears has its place in one order of events. A request that was sent after an event was heard
+//! and acknowledged as on disk shows that the event is on disk too: commits go in order.
+
+use super::*;
+use std::collections::HashMap;
+
+/// The moment of an event, by number.
+type Event = u64;
+
+/// Everything that clients know.
+#[derive(Default)]
+pub struct History {
+    jobs: HashMap<String, Known>,
+    /// Made in this order.
+    order: Vec<String>,
+    now: Event,
+    /// What was heard up to here is on disk.
+    safe: Event,
+    /// How often the server died.
+    deaths: u64,
+    /// Acknowledgements of all kinds.
+    acknowledged: u64,
+    /// Jobs that are known to have ended.
+    ended: usize,
+}
+
+/// What is known of a job.
+struct Known {
+    body: String,
+    priority: i64,
+    /// On which connection it was submitted.
+    by: u64,
+    sent: Event,
+    accepted: Option<Event>,
+    seen: Option<Seen>,
+    end: End,
+}
+
+/// A delivery.
+#[derive(Clone, Copy)]
+struct Seen {
+    attempt: u32,
+    at: Event,
+    deaths: u64,
+}
+
+/// What is known of a job's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    No,
+    Asked,
+    Acknowledged,
+}
+
+impl History {
+    /// A new job that is about to be submitted on this connection: its members as JSON.
+    pub fn invent(&mut self, random: &mut Random, by: u64) -> (String, String) {
+        let id = format!("{by}-{}", self.jobs.len());
+        let body = body(&id, random);
+        let priority = [0, 0, 0, 7, -7][random.below(5) as usize];
+        let sent = self.event();
+        let known = Known { body, priority, by, sent, accepted: None, seen: None, end: End::No };
+        let members = members(&id, &known);
+        self.order.push(id.clone());
+        self.jobs.insert(id.clone(), known);
+        (id, members)
+    }
+
+    /// A request that changes something is about to be sent.
+    pub fn event(&mut self) -> Event {
+        self.now += 1;
+        self.now
+    }
+
+    /// The submit was acknowledged.
+    pub fn accepted(&mut self, id: &str, sent: Event) {
+        let now = self.acknowledge(sent);
+        self.jobs.get_mut(id).expect("it was sent").accepted.get_or_insert(now);
+    }
+
+    /// A worker was given a job; gives its id.
+    #[track_caller]
+    pub fn delivered(&mut self, frame: &str) -> String {
+        let (now, safe, deaths) = (self.event(), self.safe, self.deaths);
+        let value = json(frame);
+        let id = value["id"].as_str().unwrap_or_else(|| panic!("expected an id of ours, got {frame}")).to_owned();
+        let attempt = value["attempt"].as_u64().unwrap_or_else(|| panic!("expected an attempt, got {frame}")) as u32;
+        let known = self.jobs.get_mut(&id).unwrap_or_else(|| panic!("nobody submitted {frame}"));
+        let body = frame.find(r#""body":"#).map(|at| &frame[at + 7..]);
+        let body = body.and_then(|rest| Some(&rest[..rest.rfind(r#","attempt":"#)?]));
+        assert_eq!(body, Some(&*known.body), "the body of {id}");
+        assert_ne!(known.end, End::Acknowledged, "the end of {id} was acknowledged, and it runs again: {frame}");
+        let seen = known.seen.unwrap_or(Seen { attempt: 0, at: 0, deaths: 0 });
+        let is_certain = seen.at <= safe || seen.deaths == deaths;
+        let least = seen.attempt + u32::from(is_certain);
+        // What is handed out in the moment of a death may be heard by nobody.
+        let most = seen.attempt + 1 + (deaths - seen.deaths) as u32;
+        assert!(
+            (least.max(1)..=most).contains(&attempt),
+            "expected attempt {least} to {most} of {id}, whose attempt {} was seen, got {frame}",
+            seen.attempt
+        );
+        known.seen = Some(Seen { attempt, at: now, deaths });
+        known.accepted.get_or_insert(now);
+        id
+    }
+
+    /// A worker is about to say that the job has ended for good.
+    pub fn ending(&mut self, id: &str) {
+        self.jobs.get_mut(id).expect("it was delivered").end = End::Asked;
+    }
+
+    /// A worker's word was acknowledged.
+    pub fn answered(&mut self, id: &str, sent: Event) {
+        self.acknowledge(sent);
+        let known = self.jobs.get_mut(id).expect("it was delivered");
+        if known.end == End::Asked {
+            known.end = End::Acknowledged;
+            self.ended += 1;
+        }
+    }
+
+    /// The server died.
+    pub fn died(&mut self) {
+        self.deaths += 1;
+    }
+
+    /// How often something was acknowledged.
+    pub fn acknowledgements(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// How many jobs have not ended, as far as is known.
+    pub fn live(&self) -> usize {
+        self.jobs.len() - self.ended
+    }
+
+    /// How many jobs are known to have ended.
+    pub fn ended(&self) -> usize {
+        self.ended
+    }
+
+    /// Everything that holds after a restart: nothing acknowledged is lost, nothing that ended runs, the line is in order, ids
+    /// are taken. What was not known before is known then.
+    #[track_caller]
+    pub fn check(&mut self, server: &Server) {
+        let mut worker = worker(server, 1_000);
+        let line: Vec<String> = until_marker(&mut worker).iter().map(|job| self.delivered(job)).collect();
+        drop(worker);
+        self.check_order(&line);
+        let mut is_there: HashMap<&str, bool> = line.iter().map(|id| (&**id, true)).collect();
+        assert_eq!(is_there.len(), line.len(), "expected each job once, got {line:?}");
+        let (mut master, mut ended) = (native(server), 0);
+        for (place, id) in self.order.iter().enumerate() {
+            let known = &self.jobs[id];
+            if is_there.remove(&**id).is_some() {
+                // A word on it that was not acknowledged was not kept.
+                assert_ne!(known.end, End::Acknowledged);
+                self.jobs.get_mut(id).expect("it is known").end = End::No;
+                continue;
+            }
+            let (was_accepted, end) = (known.accepted.is_some(), known.end);
+            assert!(!was_accepted || end != End::No, "the job {id} was acknowledged and is lost");
+            // All that are in doubt, and a sample of those that are not.
+            if end == End::Acknowledged && place % 7 != 0 {
+                continue;
+            }
+            let reply = master.call(&format!(r#"{{"action":"submit",{}}}"#, members(id, known)));
+            if was_accepted {
+                assert_error(&reply, "id_exists");
+            } else {
+                assert_eq!(reply, accepted(id), "{id} was never accepted nor run: expected its id to be free");
+            }
+            self.now += 2;
+            let now = self.now;
+            let known = self.jobs.get_mut(id).expect("it is known");
+            if was_accepted && end == End::Asked {
+                known.end = End::Acknowledged;
+                ended += 1;
+            } else if !was_accepted {
+                (known.sent, known.accepted) = (now - 1, Some(now));
+            }
+        }
+        self.ended += ended;
+        for id in line.iter().step_by(5) {
+            assert_error(&master.call(&format!(r#"{{"action":"submit","id":"{id}","type":"u","body":0}}"#)), "id_exists");
+        }
+    }
+
+    /// Larger priorities first; among equals whatever was accepted before the other was sent, and on one connection whatever
+    /// was sent first.
+    #[track_caller]
+    fn check_order(&self, line: &[String]) {
+        let mut before: Option<(&str, &Known)> = None;
+        let mut latest_sent = 0;
+        let mut latest_by: HashMap<u64, Event> = HashMap::new();
+        for id in line {
+            let known = &self.jobs[id];
+            if let Some((other, earlier)) = before
+                && earlier.priority != known.priority
+            {
+                let (a, b) = (earlier.priority, known.priority);
+                assert!(a > b, "{other} of priority {a} came before {id} of priority {b}");
+                latest_sent = 0;
+                latest_by.clear();
+            }
+            let accepted = known.accepted.expect("it was delivered");
+            assert!(accepted > latest_sent, "{id} was accepted before one was sent that came before it: {line:?}");
+            latest_sent = latest_sent.max(known.sent);
+            let previous = latest_by.insert(known.by, known.sent).unwrap_or(0);
+            assert!(previous < known.sent, "{id} was sent before another on its connection that came first: {line:?}");
+            before = Some((id, known));
+        }
+    }
+
+    fn acknowledge(&mut self, sent: Event) -> Event {
+        self.safe = self.safe.max(sent);
+        self.acknowledged += 1;
+        self.event()
+    }
+}
+
+/// A job's members. It may be tried as often as servers die.
+fn members(id: &str, Known { body, priority, .. }: &Known) -> String {
+    format!(
+        r#""id":"{id}","type":"t","body":{body},"priority":{priority},"max_attempts":100000,"backoff_ms":0"#
+    )
+}
+
+/// A body with a spelling that no parser would give back; some are long.
+fn body(id: &str, random: &mut Random) -> String {
+    let pad = match random.below(20) {
+        0 => 6_000 + random.below(3_000),
+        1 => 0,
+        _ => random.below(300),
+    };
+    format!(r#"{{"of" :"{id}","n":1.00e+0,"pad":"{}"}}"#, "\\u0041b".repeat(pad as usize / 7))
+}
