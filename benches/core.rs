@@ -5,7 +5,7 @@
 //! | `job/N` | one job is submitted, the oldest of N is handed out, another is completed |
 //! | `turn/64` | the same for 64 jobs in one turn |
 //! | `touch/N` | one of N leases starts anew, and the next alarm is looked up |
-//! | `lease over/N` | N leases end, and N jobs are handed out again |
+//! | `lease over/N` | N leases end, and N jobs, each with a long history, are handed out again |
 //! | `types/N` | a worker with one hand and N busy types completes a job and gets the next |
 //! | `idle types/N` | the same where only one of the types has jobs |
 //! | `master gone/N` | a master with N waiting jobs leaves, among 10,000 jobs of others |
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use procession::core::router::{Router, Routes};
 use procession::core::{
-    Answer, Batch, Body, Command, Demand, IdEvent, Introduction, JobId, Limits, Notice, Now, OnMasterGone, Outbox, Peer,
-    Policy, Queue, QueueNo, Receipt, Submission, TypeName,
+    Answer, Batch, Body, Command, Demand, IdEvent, Introduction, JobId, Limits, Notice, Now, OnMasterGone, Outbox,
+    Peer, Policy, Queue, QueueNo, Receipt, Submission, TypeName,
 };
 
 const MASTER: Peer = Peer(1);

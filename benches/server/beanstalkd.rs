@@ -1,7 +1,8 @@
 //! beanstalkd, with a minimal client: a tube per type, and a result tube per master.
 //!
 //! It has no results of its own, so a worker puts its answer on the master's tube and deletes the job in the same
-//! write. A waiting `reserve` blocks its connection, hence the master's second connection.
+//! write. A waiting `reserve` blocks its connection, hence the master's second connection. One way there is no answer, and
+//! every change is synced before it is acknowledged.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use crate::flaw::Flaw;
 use crate::job::{Job, JobId, Pattern, TypeName, Way};
-use crate::peer::{Line, News, Peer, Session};
+use crate::peer::{BEANSTALKD, Line, News, Peer, Session};
 use crate::process::{Server, find_program, free_port};
 use crate::shape::Shape;
 
@@ -18,7 +19,7 @@ pub struct Beanstalkd;
 
 impl Peer for Beanstalkd {
     fn name(&self) -> &'static str {
-        "beanstalkd"
+        BEANSTALKD
     }
 
     fn program(&self) -> Option<PathBuf> {
@@ -29,26 +30,31 @@ impl Peer for Beanstalkd {
         Some("-v")
     }
 
-    fn start(&self, _shape: &Shape, folder: &Path) -> Result<Server, Flaw> {
+    fn start(&self, shape: &Shape, folder: &Path) -> Result<Server, Flaw> {
         let address = free_port()?;
         let mut command = Command::new(self.program().expect("it was looked for before"));
         command.args(["-l", "127.0.0.1", "-p", &address.port().to_string()]);
         // The default limit is a byte less than the largest body of the shapes.
         command.args(["-z", "1048576"]);
+        if shape.durable {
+            command.args(["-f", "0", "-b"]).arg(folder);
+        }
         Server::start_on(command, folder, address)
     }
 
-    fn master(&self, server: &Server, number: u16, pattern: &Arc<Pattern>) -> Vec<Line> {
+    fn master(&self, server: &Server, number: u16, shape: &Shape, pattern: &Arc<Pattern>) -> Vec<Line> {
         let submitter = Submitter { pattern: Arc::clone(pattern), used: TypeName::numbered(0), opened: false };
-        let collector = Collector { pattern: Arc::clone(pattern), tube: result_tube(number) };
-        vec![
-            Line { address: server.masters, session: Box::new(submitter) },
-            Line { address: server.masters, session: Box::new(collector) },
-        ]
+        let mut lines = vec![Line { address: server.masters, session: Box::new(submitter) }];
+        if !shape.durable {
+            let collector = Collector { pattern: Arc::clone(pattern), tube: result_tube(number) };
+            lines.push(Line { address: server.masters, session: Box::new(collector) });
+        }
+        lines
     }
 
-    fn worker(&self, server: &Server, _number: u32, kind: TypeName, pattern: &Arc<Pattern>) -> Line {
-        let worker = Worker { pattern: Arc::clone(pattern), kind, used: None };
+    fn worker(&self, server: &Server, _number: u32, kind: TypeName, shape: &Shape, pattern: &Arc<Pattern>) -> Line {
+        let pattern = Arc::clone(pattern);
+        let worker = Worker { pattern, kind, one_way: shape.durable, used: None, deleting: None };
         Line { address: server.workers, session: Box::new(worker) }
     }
 }
@@ -67,8 +73,11 @@ struct Collector {
 struct Worker {
     pattern: Arc<Pattern>,
     kind: TypeName,
+    one_way: bool,
     /// The master whose result tube was used last.
     used: Option<u16>,
+    /// The job that is done, but not acknowledged.
+    deleting: Option<JobId>,
 }
 
 impl Session for Submitter {
@@ -148,17 +157,22 @@ impl Session for Worker {
         each_reply(input, |reply| match reply {
             Reply::Reserved { id, body } => {
                 let job = self.pattern.check(Way::ToWorker, body)?;
-                if self.used != Some(job.master) {
-                    self.used = Some(job.master);
-                    write_words(out, &["use", &result_tube(job.master)]);
+                if !self.one_way {
+                    if self.used != Some(job.master) {
+                        self.used = Some(job.master);
+                        write_words(out, &["use", &result_tube(job.master)]);
+                    }
+                    put(&self.pattern, Way::ToMaster, job, false, out);
+                } else if self.deleting.replace(job).is_some() {
+                    return Err(Flaw::unexpected("beanstalkd", body));
                 }
-                put(&self.pattern, Way::ToMaster, job, false, out);
                 write_words(out, &["delete", id]);
                 write_words(out, &["reserve"]);
                 Ok(())
             }
             Reply::Line(b"WATCHING 1") => tell(News::Ready),
-            Reply::Line(b"DELETED" | b"WATCHING 2") => Ok(()),
+            Reply::Line(b"DELETED") => self.deleting.take().map_or(Ok(()), |id| tell(News::Result(id))),
+            Reply::Line(b"WATCHING 2") => Ok(()),
             Reply::Line(line) if line.starts_with(b"USING ") || line.starts_with(b"INSERTED ") => Ok(()),
             Reply::Line(line) => Err(Flaw::unexpected("beanstalkd", line)),
         })

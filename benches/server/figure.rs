@@ -9,6 +9,8 @@ use crate::shape::thousands;
 pub enum Figure {
     /// Round trips per second.
     Rate,
+    /// Jobs accepted, worked and their answers acknowledged per second.
+    Jobs,
     /// Processor time of the server per job, µs.
     Cpu,
     /// Median round trip, µs.
@@ -17,6 +19,18 @@ pub enum Figure {
     P99,
     /// Slowest round trip but 1 in 1,000, µs.
     P999,
+    /// What the server wrote to disk per job, bytes.
+    Written,
+    /// Appends of 4 KiB, each synced, per second, right before.
+    Syncs,
+    /// Median of such an append and its sync, µs.
+    Sync,
+    /// Median of a job in medians of a sync.
+    P50InSyncs,
+    /// Memory with all jobs queued, bytes.
+    Resident,
+    /// From the start of a server that was killed to the first job that it handed out, seconds.
+    FirstJob,
     /// The most memory the server ever occupied, bytes.
     Peak,
     /// How much of one core the load program used. Near 1, it is the wall.
@@ -78,6 +92,13 @@ impl Figure {
     pub fn heading(self) -> &'static str {
         match self {
             Figure::Rate => "round trips/s",
+            Figure::Jobs => "jobs/s",
+            Figure::Written => "bytes written per job",
+            Figure::Syncs => "disk: syncs/s",
+            Figure::Sync => "disk: p50 of a sync µs",
+            Figure::P50InSyncs => "p50 in syncs",
+            Figure::Resident => "memory with them queued MiB",
+            Figure::FirstJob => "s from kill -9 and restart to the first job",
             Figure::Cpu => "server CPU µs per job",
             Figure::P50 => "p50 µs",
             Figure::P99 => "p99 µs",
@@ -99,12 +120,16 @@ impl Figure {
     /// As a cell.
     pub fn show(self, value: f64) -> String {
         match self {
-            Figure::Rate | Figure::RateIn | Figure::RateOut => thousands((value / 100.0).round() as i64 * 100),
-            Figure::JobMemory | Figure::ConnectionMemory => thousands(value.round() as i64),
-            Figure::P50Change => format!("{value:.2}"),
+            Figure::Rate | Figure::Jobs | Figure::Syncs | Figure::RateIn | Figure::RateOut => {
+                thousands((value / 100.0).round() as i64 * 100)
+            }
+            Figure::JobMemory | Figure::ConnectionMemory | Figure::Written => thousands(value.round() as i64),
+            Figure::P50Change | Figure::P50InSyncs | Figure::FirstJob => format!("{value:.2}"),
             Figure::Load | Figure::Others => format!("{:.0}", value * 100.0),
-            Figure::Peak => format!("{:.1}", value / f64::from(1 << 20)),
-            Figure::Cpu | Figure::CpuIn | Figure::CpuOut | Figure::P50Alone | Figure::P50 => format!("{value:.1}"),
+            Figure::Peak | Figure::Resident => format!("{:.1}", value / f64::from(1 << 20)),
+            Figure::Cpu | Figure::CpuIn | Figure::CpuOut | Figure::P50Alone | Figure::P50 | Figure::Sync => {
+                format!("{value:.1}")
+            }
             Figure::P99 | Figure::P999 => thousands(value.round() as i64),
         }
     }

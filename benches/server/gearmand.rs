@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::flaw::Flaw;
 use crate::job::{Job, JobId, Pattern, TypeName, Way};
-use crate::peer::{Line, News, Peer, Session};
+use crate::peer::{GEARMAND, Line, News, Peer, Session};
 use crate::process::{Server, find_program, free_port};
 use crate::shape::{Measure, Shape};
 
@@ -18,7 +18,7 @@ pub struct Gearmand;
 
 impl Peer for Gearmand {
     fn name(&self) -> &'static str {
-        "gearmand"
+        GEARMAND
     }
 
     fn program(&self) -> Option<PathBuf> {
@@ -45,12 +45,12 @@ impl Peer for Gearmand {
         Server::start_on(command, folder, address)
     }
 
-    fn master(&self, server: &Server, _number: u16, pattern: &Arc<Pattern>) -> Vec<Line> {
+    fn master(&self, server: &Server, _number: u16, _shape: &Shape, pattern: &Arc<Pattern>) -> Vec<Line> {
         let master = Master { pattern: Arc::clone(pattern), submitted: VecDeque::new(), handles: HashMap::new() };
         vec![Line { address: server.masters, session: Box::new(master) }]
     }
 
-    fn worker(&self, server: &Server, _number: u32, kind: TypeName, pattern: &Arc<Pattern>) -> Line {
+    fn worker(&self, server: &Server, _number: u32, kind: TypeName, _shape: &Shape, pattern: &Arc<Pattern>) -> Line {
         let worker = Worker { pattern: Arc::clone(pattern), kind, state: State::Opening };
         Line { address: server.workers, session: Box::new(worker) }
     }

@@ -30,7 +30,9 @@ pub struct Worker {
 enum State {
     Joining,
     /// Jobs, and the ok to so many answers.
-    Working { owed: u32 },
+    Working {
+        owed: u32,
+    },
 }
 
 impl Master {

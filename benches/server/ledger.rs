@@ -1,7 +1,8 @@
 //! Who submitted what, and what became of it: the checks, the counts and the clock of a measurement.
 //!
 //! A round trip counts when its submit was accepted and its result was read, each exactly once, with the right id and
-//! the right body. The ledger knows no dialect and no socket.
+//! the right body. Where jobs go one way, the result is that the worker's answer was acknowledged. The ledger knows no
+//! dialect and no socket.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -30,8 +31,9 @@ pub struct Ledger {
 pub enum Pace {
     /// A closed loop with this many outstanding, while the loops are on.
     Loop { outstanding: u32 },
-    /// `jobs` in all, as fast as they are accepted, whatever becomes of them.
-    Fill { jobs: u32, aside: bool, low: bool },
+    /// `jobs` in all, as fast as they are accepted, with at most `window` of them not yet accepted, whatever becomes of
+    /// them.
+    Fill { jobs: u32, window: u32, aside: bool, low: bool },
 }
 
 impl Ledger {
@@ -75,8 +77,8 @@ impl Ledger {
                 self.next_type = (kind + 1) % self.types;
                 (kind, false)
             }
-            Pace::Fill { jobs, aside, low } => {
-                if account.submitted >= jobs || account.unaccepted.len() >= FILL_WINDOW {
+            Pace::Fill { jobs, window, aside, low } => {
+                if account.submitted >= jobs || account.unaccepted.len() >= window as usize {
                     return None;
                 }
                 (if aside { account.submitted + 1 } else { 0 }, low)
@@ -87,7 +89,8 @@ impl Ledger {
 
     /// Books what a master learned.
     pub fn note(&mut self, master: u16, news: News) -> Result<(), Flaw> {
-        let account = &mut self.accounts[usize::from(master)];
+        let account = self.accounts.get_mut(usize::from(master));
+        let account = account.ok_or_else(|| Flaw::Content(format!("there is no master {master}")))?;
         let complete = match news {
             News::Ready => return Ok(()),
             News::Accepted(id) => {
@@ -226,6 +229,3 @@ impl Account {
         slot.submitted
     }
 }
-
-/// Submits of one filler that may wait for their ok: enough for large writes, below any server's limit.
-const FILL_WINDOW: usize = 512;

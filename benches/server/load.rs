@@ -28,6 +28,8 @@ pub enum Goal {
     Filled,
     /// The loops have all their results. They submit nothing new.
     LoopsAtRest,
+    /// So many jobs, from the beginning, have their results.
+    Answered(u64),
     /// Every job has its result, or this moment.
     AtRestOr(Instant),
     /// This moment; the loops go on.
@@ -35,17 +37,16 @@ pub enum Goal {
 }
 
 impl Load {
-    /// No connections yet. The jobs of loops are dealt over `types`.
-    pub fn new(types: u32) -> Load {
-        let crew = Crew {
-            seats: Vec::new(),
-            submitters: Vec::new(),
-            ledger: Ledger::new(types),
-            greeting: 0,
-            looping: false,
-            goal: Goal::Ready,
-        };
+    /// No connections yet.
+    pub fn new(ledger: Ledger) -> Load {
+        let crew =
+            Crew { seats: Vec::new(), submitters: Vec::new(), ledger, greeting: 0, looping: false, goal: Goal::Ready };
         Load { reactor: Reactor::new(), crew }
+    }
+
+    /// Closes all connections.
+    pub fn leave(self) -> Ledger {
+        self.crew.ledger
     }
 
     /// The counts so far.
@@ -53,11 +54,11 @@ impl Load {
         &mut self.crew.ledger
     }
 
-    /// Connects a master. It starts to submit with the next goal.
-    pub fn add_master(&mut self, pace: Pace, lines: impl FnOnce(u16) -> Vec<Line>) -> Result<(), Flaw> {
+    /// Connects a master. It starts to submit with the next goal. `one_way`: its workers hear that a job is done.
+    pub fn add_master(&mut self, pace: Pace, one_way: bool, lines: impl FnOnce(u16) -> Vec<Line>) -> Result<(), Flaw> {
         let number = u16::try_from(self.crew.submitters.len()).expect("there are a few masters");
         let lines = lines(number);
-        let opened = self.crew.ledger.open(pace, lines.len() == 1);
+        let opened = self.crew.ledger.open(pace, lines.len() == 1 && !one_way);
         assert_eq!(opened, number, "the ledger counts masters in the same order");
         for (at, line) in lines.into_iter().enumerate() {
             let token = self.add(line, Some(number))?;
@@ -136,7 +137,8 @@ impl Handler for Crew {
                 Ok(())
             }
             (news, Some(master)) => self.ledger.note(master, news),
-            (News::Accepted(_) | News::Result(_), None) => unreachable!("workers submit nothing"),
+            (News::Result(id), None) => self.ledger.note(id.master, news),
+            (News::Accepted(_), None) => unreachable!("workers submit nothing"),
         };
         session.hear(input, outputs.to(token), &mut tell)
     }
@@ -148,14 +150,20 @@ impl Handler for Crew {
     fn settle(&mut self, outputs: &mut Outputs) -> ControlFlow<()> {
         let now = Instant::now();
         for (master, token) in (0..).zip(&self.submitters) {
+            let mut submitted = false;
             while let Some(job) = self.ledger.next(master, self.looping, now) {
                 self.seats[*token].session.submit(&job, outputs.to(*token));
+                submitted = true;
+            }
+            if submitted {
+                self.seats[*token].session.flush(outputs.to(*token));
             }
         }
         let reached = match self.goal {
             Goal::Ready => self.greeting == 0,
             Goal::Filled => self.ledger.filled(),
             Goal::LoopsAtRest => self.ledger.loops_at_rest(),
+            Goal::Answered(jobs) => self.ledger.answered >= jobs,
             Goal::AtRestOr(end) => now >= end || self.ledger.at_rest(),
             Goal::Until(end) => now >= end,
         };

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::arguments::Arguments;
 use crate::cores::Cores;
+use crate::disk;
 use crate::flaw::Flaw;
 use crate::open_files;
-use crate::peer::{self, FLOOR, Peer, SERVER};
+use crate::peer::{self, OURS, Peer};
 use crate::process::version;
-use crate::shape::{self, Field, Shape};
+use crate::shape::{self, Shape};
 
 /// The work ahead.
 pub struct Plan {
@@ -18,6 +19,8 @@ pub struct Plan {
     pub shapes: Vec<Shape>,
     pub peers: Vec<Box<dyn Peer>>,
     pub cores: Cores,
+    /// Where the stores lie.
+    pub file_system: String,
     /// What will be missing, and why.
     pub notes: Vec<String>,
 }
@@ -32,13 +35,18 @@ impl Plan {
             shapes: shape::all(&scale),
             peers: peer::all(),
             cores: if arguments.unpinned { Cores::any() } else { Cores::find() },
+            file_system: disk::file_system(&disk::folder()),
             notes: Vec::new(),
         };
         plan.refuse_unknown(arguments)?;
         plan.shapes.retain(|shape| arguments.wants_shape(shape.name));
-        plan.peers.retain(|peer| [SERVER, FLOOR].contains(&peer.name()) || arguments.wants_peer(peer.name()));
+        plan.peers.retain(|peer| OURS.contains(&peer.name()) || arguments.wants_peer(peer.name()));
         plan.drop_missing_peers();
         plan.drop_large_shapes()?;
+        if plan.shapes.iter().any(|shape| shape.durable) && disk::is_memory(&plan.file_system) {
+            plan.notes
+                .push(format!("stores lie on {}: what is durable there is not, and costs nothing", plan.file_system));
+        }
         if !plan.cores.chosen() {
             plan.notes.push("not pinned: the scheduler chose the cores, and ratios vary with its choice".into());
         }
@@ -49,11 +57,10 @@ impl Plan {
     }
 
     /// Who takes part in a shape, starting with another one each round.
-    pub fn field(&self, shape: &Shape, round: u32) -> impl Iterator<Item = &dyn Peer> {
+    pub fn field<'a>(&'a self, shape: &'a Shape, round: u32) -> impl Iterator<Item = &'a dyn Peer> {
         let first = round as usize % self.peers.len();
         let turned = self.peers[first..].iter().chain(&self.peers[..first]).map(Box::as_ref);
-        let all = shape.field == Field::Everybody;
-        turned.filter(move |peer| all || peer.name() == SERVER)
+        turned.filter(|peer| shape.field.contains(&peer.name()))
     }
 
     /// The peers' names, with the versions of other people's programs.

@@ -1,7 +1,8 @@
 //! Redis lists as a job queue, with a minimal client: what people build when they build one.
 //!
 //! A master pushes to the list of a type and waits on its own list of results. A worker moves a job to its own list
-//! of jobs in hand, so that none is lost with it, and pushes the result and forgets the job in one write.
+//! of jobs in hand, so that none is lost with it, and pushes the result and forgets the job in one write. One way there
+//! is no result, and everything is on disk before it is acknowledged.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use crate::flaw::Flaw;
 use crate::job::{Job, JobId, Pattern, TypeName, Way};
-use crate::peer::{Line, News, Peer, Session};
+use crate::peer::{Line, News, Peer, REDIS, Session};
 use crate::process::{Server, find_program, free_port};
 use crate::shape::Shape;
 
@@ -18,7 +19,7 @@ pub struct Redis;
 
 impl Peer for Redis {
     fn name(&self) -> &'static str {
-        "redis"
+        REDIS
     }
 
     fn program(&self) -> Option<PathBuf> {
@@ -29,27 +30,34 @@ impl Peer for Redis {
         Some("--version")
     }
 
-    fn start(&self, _shape: &Shape, folder: &Path) -> Result<Server, Flaw> {
+    fn start(&self, shape: &Shape, folder: &Path) -> Result<Server, Flaw> {
         let address = free_port()?;
         let mut command = Command::new(self.program().expect("it was looked for before"));
         command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--maxclients", "15000"]);
+        command.args(["--save", "", "--maxclients", "15000"]);
+        command.args(["--appendonly", if shape.durable { "yes" } else { "no" }, "--appendfsync", "always"]);
         Server::start_on(command, folder, address)
     }
 
-    fn master(&self, server: &Server, number: u16, pattern: &Arc<Pattern>) -> Vec<Line> {
+    fn master(&self, server: &Server, number: u16, shape: &Shape, pattern: &Arc<Pattern>) -> Vec<Line> {
         let submitter = Submitter { pattern: Arc::clone(pattern) };
-        let collector = Collector { pattern: Arc::clone(pattern), list: result_list(number) };
-        vec![
-            Line { address: server.masters, session: Box::new(submitter) },
-            Line { address: server.masters, session: Box::new(collector) },
-        ]
+        let mut lines = vec![Line { address: server.masters, session: Box::new(submitter) }];
+        if !shape.durable {
+            let collector = Collector { pattern: Arc::clone(pattern), list: result_list(number) };
+            lines.push(Line { address: server.masters, session: Box::new(collector) });
+        }
+        lines
     }
 
-    fn worker(&self, server: &Server, number: u32, kind: TypeName, pattern: &Arc<Pattern>) -> Line {
+    fn worker(&self, server: &Server, number: u32, kind: TypeName, shape: &Shape, pattern: &Arc<Pattern>) -> Line {
         let in_hand = format!("in-hand-{number}");
-        let worker = Worker { pattern: Arc::clone(pattern), kind, in_hand, owed: 0 };
-        Line { address: server.workers, session: Box::new(worker) }
+        let pattern = Arc::clone(pattern);
+        let session: Box<dyn Session> = if shape.durable {
+            Box::new(OneWayWorker { pattern, kind, in_hand, removing: None })
+        } else {
+            Box::new(Worker { pattern, kind, in_hand, owed: 0 })
+        };
+        Line { address: server.workers, session }
     }
 }
 
@@ -68,6 +76,14 @@ struct Worker {
     in_hand: String,
     /// Replies to come before the next job.
     owed: u8,
+}
+
+struct OneWayWorker {
+    pattern: Arc<Pattern>,
+    kind: TypeName,
+    in_hand: String,
+    /// The job that is done, but not acknowledged.
+    removing: Option<JobId>,
 }
 
 impl Session for Submitter {
@@ -127,16 +143,15 @@ impl Session for Collector {
     }
 }
 
-impl Worker {
-    fn wait(&self, out: &mut Vec<u8>) {
-        command(out, &["BLMOVE", self.kind.as_str(), &self.in_hand, "RIGHT", "LEFT", "0"]);
-    }
+/// Takes the oldest job.
+fn take(kind: TypeName, in_hand: &str, out: &mut Vec<u8>) {
+    command(out, &["BLMOVE", kind.as_str(), in_hand, "RIGHT", "LEFT", "0"]);
 }
 
 impl Session for Worker {
     fn open(&mut self, out: &mut Vec<u8>) -> bool {
         command(out, &["PING"]);
-        self.wait(out);
+        take(self.kind, &self.in_hand, out);
         false
     }
 
@@ -151,7 +166,7 @@ impl Session for Worker {
                 let id = self.pattern.check(Way::ToWorker, body)?;
                 push(&self.pattern, &result_list(id.master), Way::ToMaster, id, out);
                 command(out, &["DEL", &self.in_hand]);
-                self.wait(out);
+                take(self.kind, &self.in_hand, out);
                 self.owed = 2;
                 Ok(())
             }
@@ -161,6 +176,37 @@ impl Session for Worker {
             }
             Reply::Line(b"+PONG") => tell(News::Ready),
             other => Err(other.unexpected()),
+        })
+    }
+}
+
+impl Session for OneWayWorker {
+    fn open(&mut self, out: &mut Vec<u8>) -> bool {
+        command(out, &["PING"]);
+        take(self.kind, &self.in_hand, out);
+        false
+    }
+
+    fn hear(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+        tell: &mut dyn FnMut(News) -> Result<(), Flaw>,
+    ) -> Result<usize, Flaw> {
+        each_reply(input, |reply| match reply {
+            Reply::Bulk(body) if self.removing.is_none() => {
+                self.removing = Some(self.pattern.check(Way::ToWorker, body)?);
+                // The body is made of ASCII.
+                let body = std::str::from_utf8(body).map_err(|_| Flaw::unexpected("redis", body))?;
+                command(out, &["LREM", &self.in_hand, "1", body]);
+                take(self.kind, &self.in_hand, out);
+                Ok(())
+            }
+            Reply::Line(b"+PONG") => tell(News::Ready),
+            other => match (other, self.removing.take()) {
+                (Reply::Line(b":1"), Some(id)) => tell(News::Result(id)),
+                (other, _) => Err(other.unexpected()),
+            },
         })
     }
 }

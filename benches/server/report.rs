@@ -7,7 +7,7 @@ use std::fs;
 use crate::figure::{Figure, Rounds};
 use crate::peer::{FLOOR, SERVER};
 use crate::plan::Plan;
-use crate::shape::{Field, Measure, Shape};
+use crate::shape::{Measure, Shape};
 
 /// Everything that was measured, by shape and peer.
 #[derive(Default)]
@@ -55,12 +55,15 @@ pub fn tables(results: &Results, plan: &Plan) -> String {
     let _ = writeln!(
         text,
         "{}; {rounds}, {} s each. A shape is masters × jobs outstanding per master × workers, one job per worker at a \
-         time, bodies of 64 B. Each result is checked. {places}",
+         time, bodies of 64 B. Each result is checked. {places} A server's CPU is that of all its threads: that of the \
+         keeper, which writes and syncs the store, is included. Stores lie on {}; a sync of that disk is measured right \
+         before each server that has one.",
         machine(),
-        plan.seconds.as_secs_f64()
+        plan.seconds.as_secs_f64(),
+        plan.file_system
     );
     let peers = plan.labels();
-    for shape in plan.shapes.iter().filter(|shape| shape.field == Field::Everybody) {
+    for shape in plan.shapes.iter().filter(|shape| *shape.field != [SERVER]) {
         side_by_side(&mut text, results, shape, &peers);
     }
     alone(&mut text, results, &plan.shapes);
@@ -73,7 +76,7 @@ fn side_by_side(text: &mut String, results: &Results, shape: &Shape, peers: &[(&
     let mut headings: Vec<String> = vec![format!("**{}**", shape.title)];
     headings.extend(figures.iter().map(|figure| figure.heading().to_owned()));
     headings.extend(ratios.iter().map(|figure| format!("{} : floor", figure.heading())));
-    let rows = peers.iter().map(|(peer, label)| {
+    let rows = peers.iter().filter(|(peer, _)| shape.field.contains(peer)).map(|(peer, label)| {
         let mut row = vec![label.clone()];
         row.extend(figures.iter().map(|figure| cell(results.median(shape.name, peer, *figure), |v| figure.show(v))));
         let ratio = |figure: &Figure| results.ratio(*figure, (shape.name, peer), (shape.name, FLOOR));
@@ -91,7 +94,7 @@ fn alone(text: &mut String, results: &Results, shapes: &[Shape]) {
     headings.extend(figures.iter().map(|figure| figure.heading().to_owned()));
     headings.push("compared to".into());
     headings.extend(ratios.iter().map(|figure| format!("ratio of {}", figure.heading())));
-    let shown = shapes.iter().filter(|shape| shape.field == Field::Server);
+    let shown = shapes.iter().filter(|shape| *shape.field == [SERVER]);
     let rows: Vec<Vec<String>> = shown
         .map(|shape| {
             let mut row = vec![shape.title.clone()];
@@ -116,6 +119,35 @@ fn columns(shape: &Shape) -> (&'static [Figure], &'static [Figure]) {
         Measure::Backlog => (
             &[Figure::RateIn, Figure::CpuIn, Figure::JobMemory, Figure::RateOut, Figure::CpuOut, Figure::Peak],
             &[Figure::RateIn, Figure::RateOut],
+        ),
+        Measure::Restart => (
+            &[
+                Figure::RateIn,
+                Figure::CpuIn,
+                Figure::Written,
+                Figure::Resident,
+                Figure::FirstJob,
+                Figure::RateOut,
+                Figure::CpuOut,
+                Figure::Peak,
+                Figure::Syncs,
+            ],
+            &[],
+        ),
+        Measure::Steady if shape.durable => (
+            &[
+                Figure::Jobs,
+                Figure::Cpu,
+                Figure::Written,
+                Figure::P50,
+                Figure::P99,
+                Figure::P50InSyncs,
+                Figure::Sync,
+                Figure::Syncs,
+                Figure::Peak,
+                Figure::Load,
+            ],
+            &[],
         ),
         Measure::Steady if shape.crowd > 0 => {
             (&[Figure::ConnectionMemory, Figure::P50Alone, Figure::P50, Figure::P50Change, Figure::Cpu], &[Figure::P50])

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cores::Place;
+use crate::peer::{BEANSTALKD, FILE, FLOOR, GEARMAND, NATIVE, REDIS, SERVER};
 
 /// How many masters, workers and jobs, and what is looked at.
 #[derive(Clone)]
@@ -22,9 +23,16 @@ pub struct Shape {
     pub standing: Standing,
     /// Idle workers of a type that nobody uses.
     pub crowd: u32,
+    /// How many jobs a worker may have in hand, where the dialect knows such a thing.
+    pub credit: u32,
+    /// Jobs are on disk before they are acknowledged, and go one way: accepted, worked, their answers acknowledged.
+    pub durable: bool,
+    /// Jobs in one submit.
+    pub batch: u32,
     pub measure: Measure,
     pub place: Place,
-    pub field: Field,
+    /// Who takes part, by name.
+    pub field: &'static [&'static str],
 }
 
 /// Jobs that are queued before the measurement, and should not matter to it.
@@ -44,20 +52,15 @@ pub enum Measure {
     Steady,
     /// All jobs in, then all jobs out. `outstanding` of each master in all.
     Backlog,
-}
-
-/// Who takes part.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    Everybody,
-    /// What only the server can do, or what is only its own affair.
-    Server,
+    /// All jobs in, the server killed and started again, then jobs out. `outstanding` of each master in all.
+    Restart,
 }
 
 /// How large the numbers are.
 pub struct Scale {
     pub seconds: Duration,
     pub queued: u32,
+    pub stored: u32,
     pub crowd: u32,
     pub types: u32,
 }
@@ -65,12 +68,12 @@ pub struct Scale {
 impl Scale {
     /// The numbers of the targets.
     pub fn full(seconds: Duration) -> Scale {
-        Scale { seconds, queued: 1_000_000, crowd: 10_000, types: 10_000 }
+        Scale { seconds, queued: 1_000_000, stored: 1_000_000, crowd: 10_000, types: 10_000 }
     }
 
     /// Enough to see that everything works.
     pub fn quick(seconds: Duration) -> Scale {
-        Scale { seconds, queued: 10_000, crowd: 200, types: 100 }
+        Scale { seconds, queued: 10_000, stored: 5_000, crowd: 200, types: 100 }
     }
 }
 
@@ -88,7 +91,7 @@ impl Shape {
 
 /// Every shape, in the order of the report.
 pub fn all(scale: &Scale) -> Vec<Shape> {
-    let Scale { queued, crowd, types, .. } = *scale;
+    let Scale { queued, stored, crowd, types, .. } = *scale;
     let steady = |name, masters, outstanding, workers| Shape {
         name,
         title: format!("{masters} × {outstanding} × {workers}"),
@@ -99,15 +102,25 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
         types: 1,
         standing: Standing::None,
         crowd: 0,
+        credit: 1,
+        durable: false,
+        batch: 1,
         measure: Measure::Steady,
         place: Place::Apart,
-        field: Field::Everybody,
+        field: &EVERYBODY,
+    };
+    let durable = |name, title: &str, masters, outstanding, workers| Shape {
+        title: format!("{title}, durable, one way"),
+        credit: 16,
+        durable: true,
+        field: &[NATIVE, BEANSTALKD, REDIS],
+        ..steady(name, masters, outstanding, workers)
     };
     let server = |name, title: String, workers, types, standing| Shape {
         title,
         types,
         standing,
-        field: Field::Server,
+        field: &[SERVER],
         ..steady(name, 4, 64, workers)
     };
     let body = |name, title: &str, body_bytes| Shape {
@@ -126,15 +139,33 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
         place: Place::Together,
         ..steady("idle", 1, 1, 1)
     };
+    let credit = Shape {
+        title: "4 × 64 × 8, up to 64 jobs per worker at a time".to_owned(),
+        credit: 64,
+        field: &[NATIVE, FLOOR, GEARMAND],
+        ..steady(CREDIT, 4, 64, 8)
+    };
+    let restart = Shape {
+        title: format!("{} durable jobs of 1 KiB queued, then kill -9", thousands(stored)),
+        body_bytes: 1024,
+        batch: 1_000,
+        measure: Measure::Restart,
+        field: &[NATIVE],
+        ..durable(RESTART, "", 1, stored, 8)
+    };
     let aside = format!("4 × 64 × 8, {} other types with a job each", thousands(types - 1));
     let one = format!("4 × 64 × {}, all of one type", thousands(types));
     let each = format!("4 × 64 × {0}, jobs dealt over {0} types", thousands(types));
     let shallow = "4 × 64 × 8, 10 jobs of lower priority behind".to_owned();
     let deep = format!("4 × 64 × 8, {} jobs of lower priority behind", thousands(queued));
     vec![
-        Shape { place: Place::Together, ..steady(ALONE, 1, 1, 1) },
-        steady(BUSY, 4, 64, 8),
+        Shape { place: Place::Together, field: &EVERYBODY_AND_FILE, ..steady(ALONE, 1, 1, 1) },
+        Shape { field: &EVERYBODY_AND_FILE, ..steady(BUSY, 4, 64, 8) },
         steady(WIDE, 64, 16, 64),
+        credit,
+        Shape { place: Place::Together, ..durable(DURABLE_ALONE, "1 × 1 × 1", 1, 1, 1) },
+        durable(DURABLE, "4 × 64 × 8", 4, 64, 8),
+        restart,
         body("1KiB", "1 KiB", 1024),
         body("64KiB", "64 KiB", 64 * 1024),
         backlog,
@@ -166,6 +197,14 @@ pub const ALONE: &str = "1x1x1";
 pub const BUSY: &str = "4x64x8";
 /// Many of everything.
 pub const WIDE: &str = "64x16x64";
+/// Many jobs for each worker at a time.
+pub const CREDIT: &str = "credit";
+/// One durable job of everything.
+pub const DURABLE_ALONE: &str = "durable-1x1x1";
+/// A few busy masters, whose jobs outlive the server.
+pub const DURABLE: &str = "durable-4x64x8";
+/// A million jobs that outlive the server.
+pub const RESTART: &str = "restart";
 /// A million jobs.
 pub const BACKLOG: &str = "backlog";
 /// A crowd of workers.
@@ -180,5 +219,8 @@ pub const MANY_TYPES: &str = "types-10000";
 pub const SHALLOW: &str = "depth-10";
 /// A lot behind.
 pub const DEEP: &str = "depth-1000000";
+
+const EVERYBODY: [&str; 5] = [SERVER, FLOOR, BEANSTALKD, GEARMAND, REDIS];
+const EVERYBODY_AND_FILE: [&str; 6] = [SERVER, FLOOR, FILE, BEANSTALKD, GEARMAND, REDIS];
 
 const COMPARISONS: [(&str, &str); 3] = [(TYPES_ASIDE, BUSY), (MANY_TYPES, ONE_TYPE), (DEEP, SHALLOW)];

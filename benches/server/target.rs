@@ -1,9 +1,12 @@
 //! What the server should reach, next to what it reached. Informational: time never fails a run.
 
 use crate::figure::Figure;
-use crate::peer::{FLOOR, SERVER};
+use crate::peer::{BEANSTALKD, FILE, FLOOR, GEARMAND, NATIVE, REDIS, SERVER};
 use crate::report::{Results, cell, table};
-use crate::shape::{ALONE, BACKLOG, BUSY, DEEP, IDLE, MANY_TYPES, ONE_TYPE, SHALLOW, TYPES_ASIDE, WIDE};
+use crate::shape::{
+    ALONE, BACKLOG, BUSY, CREDIT, DEEP, DURABLE, DURABLE_ALONE, IDLE, MANY_TYPES, ONE_TYPE, RESTART, SHALLOW,
+    TYPES_ASIDE, WIDE,
+};
 
 struct Target {
     what: &'static str,
@@ -38,8 +41,12 @@ fn targets(results: &Results) -> Vec<Target> {
     let to_floor = |shape, figure| results.ratio(figure, (shape, SERVER), (shape, FLOOR));
     let own = |figure, shape, other| results.ratio(figure, (shape, SERVER), (other, SERVER));
     let of = |shape, figure| results.median(shape, SERVER, figure);
-    let to_gearmand = |shape| results.ratio(Figure::Rate, (shape, SERVER), (shape, "gearmand"));
+    let to_gearmand = |shape| results.ratio(Figure::Rate, (shape, SERVER), (shape, GEARMAND));
+    let with_file = |figure, shape| results.ratio(figure, (shape, FILE), (shape, SERVER));
+    let native = |figure, shape, other| results.ratio(figure, (shape, NATIVE), (shape, other));
+    let kept = |figure, shape| results.median(shape, NATIVE, figure);
     let target = |what, bound, measured| Target { what, bound, measured };
+    let queued = kept(Figure::Resident, RESTART);
     vec![
         target("CPU per job : floor, 4 × 64 × 8", Bound::AtMost(1.3), to_floor(BUSY, Figure::Cpu)),
         target("CPU per job : floor, 64 × 16 × 64", Bound::AtMost(1.4), to_floor(WIDE, Figure::Cpu)),
@@ -52,6 +59,19 @@ fn targets(results: &Results) -> Vec<Target> {
         target("CPU per job, many queued behind : 10", EQUAL, own(Figure::Cpu, DEEP, SHALLOW)),
         target("memory per queued job beyond its body, B", Bound::AtMost(300.0), of(BACKLOG, Figure::JobMemory)),
         target("memory per idle connection, B", Bound::AtMost(4096.0), of(IDLE, Figure::ConnectionMemory)),
+        target("p50 with a file store : without, 1 × 1 × 1", EQUAL, with_file(Figure::P50, ALONE)),
+        target("CPU per job with a file store : without, 1 × 1 × 1", EQUAL, with_file(Figure::Cpu, ALONE)),
+        target("CPU per job with a file store : without, 4 × 64 × 8", EQUAL, with_file(Figure::Cpu, BUSY)),
+        target("round trips/s with credit : gearmand", Bound::AtLeast(4.0), native(Figure::Rate, CREDIT, GEARMAND)),
+        target("durable jobs/s : redis, synced always", Bound::AtLeast(2.0), native(Figure::Jobs, DURABLE, REDIS)),
+        target("durable jobs/s : beanstalkd -f 0", Bound::AtLeast(5.0), native(Figure::Jobs, DURABLE, BEANSTALKD)),
+        target("p50 of a durable job in syncs, 1 × 1 × 1", Bound::AtMost(2.5), kept(Figure::P50InSyncs, DURABLE_ALONE)),
+        target(
+            "MiB with the durable jobs queued",
+            Bound::AtMost(400.0),
+            queued.map(|bytes| bytes / f64::from(1 << 20)),
+        ),
+        target("s from kill -9 and restart to the first job", Bound::AtMost(10.0), kept(Figure::FirstJob, RESTART)),
     ]
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cores::Cores;
+use crate::disk;
 use crate::figure::{Figure, Figures};
 use crate::flaw::Flaw;
 use crate::job::{Pattern, TypeName};
-use crate::ledger::Pace;
+use crate::ledger::{Ledger, Pace};
 use crate::load::{Goal, Load};
 use crate::peer::Peer;
 use crate::process::{CpuTime, Memory, Server, machine_cpu};
@@ -25,6 +26,7 @@ pub fn run(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, fol
 }
 
 fn measure(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, folder: &Path) -> Result<Figures, Flaw> {
+    let disk = if shape.durable { disk::measure(folder, seconds / 4)? } else { Figures::new() };
     cores.release()?;
     let server = peer.start(shape, folder)?;
     cores.place(server.id(), shape.place)?;
@@ -33,13 +35,19 @@ fn measure(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, fol
         .build()
         .map_err(Flaw::system("start the runtime"))?;
     runtime.block_on(async {
-        let load = Load::new(shape.types);
+        let load = Load::new(Ledger::new(shape.types));
         let pattern = Arc::new(Pattern::new(shape.body_bytes));
-        let mut trial = Trial { peer, shape, seconds, server: &server, pattern, load, workers: 0 };
-        match shape.measure {
-            Measure::Steady => trial.steady().await,
-            Measure::Backlog => trial.backlog().await,
+        let mut trial = Trial { peer, shape, seconds, cores, folder, server, pattern, load, workers: 0 };
+        let mut figures = match shape.measure {
+            Measure::Steady => trial.steady().await?,
+            Measure::Backlog => trial.backlog().await?,
+            Measure::Restart => trial.restart().await?,
+        };
+        if let Some((sync, p50)) = disk.get(&Figure::Sync).zip(figures.get(&Figure::P50)) {
+            figures.insert(Figure::P50InSyncs, p50 / sync);
         }
+        figures.extend(disk);
+        Ok(figures)
     })
 }
 
@@ -47,7 +55,9 @@ struct Trial<'a> {
     peer: &'a dyn Peer,
     shape: &'a Shape,
     seconds: Duration,
-    server: &'a Server,
+    cores: &'a Cores,
+    folder: &'a Path,
+    server: Server,
     pattern: Arc<Pattern>,
     load: Load,
     /// Connected so far.
@@ -85,15 +95,17 @@ impl Trial<'_> {
         self.load.reach(Goal::Until(warm), "the warm-up", self.seconds / 4 + DEADLINE).await?;
         let answered = self.load.ledger().answered;
         self.load.ledger().start_clock();
-        let start = Moment::now(self.server)?;
+        let start = Moment::now(&self.server)?;
         let end = Instant::now() + self.seconds;
         self.load.reach(Goal::Until(end), "the measurement", self.seconds + DEADLINE).await?;
-        let spent = Moment::now(self.server)?.since(&start);
+        let spent = Moment::now(&self.server)?.since(&start);
         let ledger = self.load.ledger();
         let jobs = (ledger.answered - answered) as f64;
         let micros = |quantile| ledger.latency.value_at_quantile(quantile) as f64 / 1_000.0;
+        let rate = if self.shape.durable { Figure::Jobs } else { Figure::Rate };
         Ok(Figures::from([
-            (Figure::Rate, jobs / spent.seconds),
+            (rate, jobs / spent.seconds),
+            (Figure::Written, spent.written / jobs),
             (Figure::Cpu, spent.server_micros / jobs),
             (Figure::P50, micros(0.5)),
             (Figure::P99, micros(0.99)),
@@ -115,15 +127,15 @@ impl Trial<'_> {
     async fn backlog(&mut self) -> Result<Figures, Flaw> {
         let jobs = f64::from(self.shape.outstanding) * f64::from(self.shape.masters);
         let Memory { resident: empty, .. } = self.server.memory()?;
-        let start = Moment::now(self.server)?;
-        self.connect_masters(Pace::Fill { jobs: self.shape.outstanding, aside: false, low: false })?;
+        let start = Moment::now(&self.server)?;
+        self.connect_masters(self.all_at_once())?;
         self.load.reach(Goal::Filled, "queueing", fill_deadline(jobs)).await?;
-        let filled = Moment::now(self.server)?;
+        let filled = Moment::now(&self.server)?;
         let Memory { resident: full, .. } = self.server.memory()?;
         let end = Instant::now() + self.seconds * DRAIN_SECONDS;
         self.connect_workers(self.shape.workers, |_| TypeName::numbered(0)).await?;
         self.load.reach(Goal::AtRestOr(end), "working off", self.seconds * DRAIN_SECONDS + DEADLINE).await?;
-        let drained = Moment::now(self.server)?;
+        let drained = Moment::now(&self.server)?;
         let (fill, drain) = (filled.since(&start), drained.since(&filled));
         let answered = self.load.ledger().answered as f64;
         Ok(Figures::from([
@@ -137,6 +149,52 @@ impl Trial<'_> {
         ]))
     }
 
+    async fn restart(&mut self) -> Result<Figures, Flaw> {
+        let jobs = f64::from(self.shape.outstanding) * f64::from(self.shape.masters);
+        let start = Moment::now(&self.server)?;
+        self.connect_masters(self.all_at_once())?;
+        self.load.reach(Goal::Filled, "queueing", fill_deadline(jobs)).await?;
+        let fill = Moment::now(&self.server)?.since(&start);
+        let Memory { resident, peak } = self.server.memory()?;
+        let ledger = std::mem::replace(&mut self.load, Load::new(Ledger::new(self.shape.types))).leave();
+        self.load = Load::new(ledger);
+        self.cores.release()?;
+        self.server.kill();
+        let killed = Instant::now();
+        self.server = self.peer.start(self.shape, self.folder)?;
+        self.connect_workers(1, |_| TypeName::numbered(0)).await?;
+        self.load.reach(Goal::Answered(1), "the first job after the restart", DEADLINE).await?;
+        let first_job = killed.elapsed().as_secs_f64();
+        self.cores.place(self.server.id(), self.shape.place)?;
+        let restarted = Moment::now(&self.server)?;
+        let answered = self.load.ledger().answered;
+        let end = Instant::now() + self.seconds * DRAIN_SECONDS;
+        self.connect_workers(self.shape.workers - 1, |_| TypeName::numbered(0)).await?;
+        self.load.reach(Goal::AtRestOr(end), "working off", self.seconds * DRAIN_SECONDS + DEADLINE).await?;
+        let drain = Moment::now(&self.server)?.since(&restarted);
+        let answered = (self.load.ledger().answered - answered) as f64;
+        Ok(Figures::from([
+            (Figure::RateIn, jobs / fill.seconds),
+            (Figure::CpuIn, fill.server_micros / jobs),
+            (Figure::Written, fill.written / jobs),
+            (Figure::Resident, resident),
+            (Figure::FirstJob, first_job),
+            (Figure::RateOut, answered / drain.seconds),
+            (Figure::CpuOut, drain.server_micros / answered),
+            (Figure::Others, fill.others().max(drain.others())),
+            (Figure::Peak, peak.max(self.server.memory()?.peak)),
+        ]))
+    }
+
+    /// Masters that only queue.
+    fn all_at_once(&self) -> Pace {
+        Pace::Fill { jobs: self.shape.outstanding, window: self.window(), aside: false, low: false }
+    }
+
+    fn window(&self) -> u32 {
+        FILL_WINDOW.max(FILL_BATCHES * self.shape.batch)
+    }
+
     fn connect_masters(&mut self, pace: Pace) -> Result<(), Flaw> {
         for _ in 0..self.shape.masters {
             self.connect_master(pace)?;
@@ -145,14 +203,14 @@ impl Trial<'_> {
     }
 
     fn connect_master(&mut self, pace: Pace) -> Result<(), Flaw> {
-        let (peer, server, pattern) = (self.peer, self.server, &self.pattern);
-        self.load.add_master(pace, |number| peer.master(server, number, pattern))
+        let (peer, server, shape, pattern) = (self.peer, &self.server, self.shape, &self.pattern);
+        self.load.add_master(pace, shape.durable, |number| peer.master(server, number, shape, pattern))
     }
 
     /// In groups, so that no accept queue overflows.
     async fn connect_workers(&mut self, count: u32, kind: impl Fn(u32) -> TypeName) -> Result<(), Flaw> {
         for number in 0..count {
-            let line = self.peer.worker(self.server, self.workers, kind(number), &self.pattern);
+            let line = self.peer.worker(&self.server, self.workers, kind(number), self.shape, &self.pattern);
             self.load.add_worker(line)?;
             self.workers += 1;
             if (number + 1) % GROUP == 0 || number + 1 == count {
@@ -168,7 +226,7 @@ impl Trial<'_> {
             Standing::Behind(jobs) => (jobs, false),
             Standing::Aside(jobs) => (jobs, true),
         };
-        self.connect_master(Pace::Fill { jobs, aside, low: !aside })?;
+        self.connect_master(Pace::Fill { jobs, window: self.window(), aside, low: !aside })?;
         self.load.reach(Goal::Filled, "queueing what stands by", fill_deadline(f64::from(jobs))).await
     }
 }
@@ -179,6 +237,7 @@ struct Moment {
     server: CpuTime,
     load: CpuTime,
     machine: Duration,
+    written: u64,
 }
 
 /// What passed between two moments.
@@ -187,11 +246,19 @@ struct Spent {
     server_micros: f64,
     load_micros: f64,
     machine_micros: f64,
+    /// By the server, bytes.
+    written: f64,
 }
 
 impl Moment {
     fn now(server: &Server) -> Result<Moment, Flaw> {
-        Ok(Moment { time: Instant::now(), server: server.cpu()?, load: CpuTime::own()?, machine: machine_cpu()? })
+        Ok(Moment {
+            time: Instant::now(),
+            server: server.cpu()?,
+            load: CpuTime::own()?,
+            machine: machine_cpu()?,
+            written: server.written()?,
+        })
     }
 
     fn since(&self, start: &Moment) -> Spent {
@@ -200,6 +267,7 @@ impl Moment {
             server_micros: self.server.since(&start.server).as_secs_f64() * 1e6,
             load_micros: self.load.since(&start.load).as_secs_f64() * 1e6,
             machine_micros: self.machine.saturating_sub(start.machine).as_secs_f64() * 1e6,
+            written: self.written.saturating_sub(start.written) as f64,
         }
     }
 }
@@ -225,5 +293,9 @@ fn fill_deadline(jobs: f64) -> Duration {
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Working off stops after so many times the seconds of a measurement: the rate is known by then.
 const DRAIN_SECONDS: u32 = 8;
+/// Submits of one filler that may wait for their ok: enough for large writes, below any server's limit …
+const FILL_WINDOW: u32 = 512;
+/// … or so many batches: while one is synced, the next ones are on their way.
+const FILL_BATCHES: u32 = 4;
 /// Below the shortest accept queue among the peers.
 const GROUP: u32 = 25;

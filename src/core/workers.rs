@@ -129,6 +129,12 @@ impl Workers {
         self.by_peer.len()
     }
 
+    /// How many places the line has, also such that nobody holds.
+    #[cfg(test)]
+    pub(crate) fn line_len(&self) -> usize {
+        self.line.len()
+    }
+
     /// Forgets a worker that left and holds nothing.
     pub(crate) fn forget_if_done(&mut self, peer: Peer) {
         let done = |worker: &Worker| !worker.joined && worker.runs.is_empty() && worker.cancelled.is_empty();

@@ -1,5 +1,5 @@
-//! The engine that keeps nothing: jobs live as long as it does. It is `--store memory:`, and the naive model that the contract
-//! suite compares every other engine with.
+//! The engine that keeps nothing on disk: jobs live as long as it does. It is for tests: the naive model that the contract suite
+//! compares every other engine with. (`--store memory:` has no store at all.)
 
 use std::collections::BTreeMap;
 

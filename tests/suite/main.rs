@@ -9,6 +9,7 @@ mod architecture;
 mod bad_input;
 mod crowd;
 mod deputy;
+mod durable;
 mod examples;
 mod gloom;
 mod native;

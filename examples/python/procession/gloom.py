@@ -1,7 +1,7 @@
 """gloom for its old friends: the blocking `Master` and `Slave`, with the calls that they know.
 
     master = Master("127.0.0.1", 9998)           slave = Slave("127.0.0.1", 9999)
-    master.submit("id-1", {"n": 1}, "echo")      slave.join("echo")
+    master.submit("id-1", "echo", {"n": 1})      slave.join("echo")
     print(master.receive().body)                 for job in slave:
                                                      slave.respond(job.body)
 
@@ -94,8 +94,8 @@ class Master(_Side):
     def submit(
         self,
         id: Any = None,
-        body: Any = None,
         type: Optional[str] = None,
+        body: Any = None,
         priority: Optional[int] = None,
     ) -> Any:
         """Submits a job and gives its id (a new one without `id`) once the server has accepted it.

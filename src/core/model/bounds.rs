@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::core::command::{Answer, Command, Deed, IdEvent, Introduction, Notice, Outbox, Receipt, Submission};
-use crate::core::{Body, Demand, JobId, Now, OnMasterGone, Peer, Policy, Queue, TypeName};
+use super::scene::Scene;
+use crate::core::command::{Answer, Command, Deed, IdEvent, Introduction};
+use crate::core::{Body, Demand, OnMasterGone, Peer, Policy};
 
 /// Rounds that would show any growth.
 const ROUNDS: u64 = 3_000;
@@ -11,81 +12,13 @@ const ROUNDS: u64 = 3_000;
 /// More than any list of one job needs.
 const FEW: usize = 300;
 
-const WORKER: Peer = Peer(2);
-
-/// A queue, a master, and a worker that wants one job after the other.
-struct Scene {
-    queue: Queue,
-    now: Now,
-    out: Outbox,
-    worker: Introduction,
-    sequence: u64,
-}
-
-impl Scene {
-    fn new() -> Scene {
-        let worker = Introduction { name: Arc::from("worker"), demand: Arc::new(Demand::new(0)), lease_ms: 60_000 };
-        let queue = Queue::new(0, TypeName::unnamed(), false);
-        let mut scene = Scene { queue, now: Now::default(), out: Outbox::default(), worker, sequence: 0 };
-        scene.say(Command::Join { request: 0, types: Vec::new() });
-        scene
-    }
-
-    fn say(&mut self, command: Command) {
-        self.now.at.0 += 1;
-        self.queue.apply(self.now, WORKER, &self.worker, command, &mut self.out);
-    }
-
-    fn submit(&mut self, policy: Policy) -> JobId {
-        self.sequence += 1;
-        let id = JobId::from_text(&self.sequence.to_string()).expect("it is a name");
-        self.say(Command::Submit(Submission {
-            request: 0,
-            id: id.clone(),
-            kind: TypeName::unnamed(),
-            priority: 0,
-            body: Body::from(&b"null"[..]),
-            policy: Arc::new(policy),
-            delay_ms: 0,
-            notify: false,
-            sequence: self.sequence,
-        }));
-        id
-    }
-
-    fn manage(&mut self, id: &JobId, deed: Deed) {
-        self.say(Command::Manage { request: 0, id: id.clone(), deed });
-    }
-
-    fn answer(&mut self, receipt: Receipt, answer: Answer) {
-        self.say(Command::Answer { request: 0, receipt, answer });
-    }
-
-    /// The worker asks for one job and gets it.
-    fn take(&mut self) -> Receipt {
-        for queue in self.worker.demand.free(1) {
-            self.say(Command::Ready { queue });
-        }
-        self.out.notices.clear();
-        self.queue.settle(self.now, &mut self.out);
-        match self.out.notices.pop() {
-            Some((_, Notice::Assigned(assignment))) => assignment.receipt,
-            other => panic!("no job but {other:?}"),
-        }
-    }
-
-    fn is_readable(&self, id: &JobId) -> bool {
-        self.queue.record_of(id).is_some()
-    }
-}
-
 fn policy() -> Policy {
     Policy { ttl_ms: Some(1_000_000_000), keep_ms: 1_000_000_000, ..Policy::transient(OnMasterGone::Keep) }
 }
 
 #[test]
 fn a_job_that_is_given_back_again_and_again_leaves_no_trail() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(false);
     scene.submit(policy());
     for _ in 0..ROUNDS {
         let receipt = scene.take();
@@ -96,7 +29,7 @@ fn a_job_that_is_given_back_again_and_again_leaves_no_trail() {
 
 #[test]
 fn a_job_that_is_cancelled_and_retried_again_and_again_leaves_no_trail() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(false);
     let id = scene.submit(policy());
     for _ in 0..ROUNDS {
         scene.manage(&id, Deed::Cancel);
@@ -109,7 +42,7 @@ fn a_job_that_is_cancelled_and_retried_again_and_again_leaves_no_trail() {
 
 #[test]
 fn an_attempt_that_is_touched_again_and_again_leaves_no_trail() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(false);
     scene.submit(policy());
     let receipt = scene.take();
     for round in 0..2 * ROUNDS {
@@ -123,7 +56,7 @@ fn an_attempt_that_is_touched_again_and_again_leaves_no_trail() {
 
 #[test]
 fn workers_that_left_are_forgotten_with_their_last_attempt() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(false);
     scene.submit(policy());
     let receipt = scene.take();
     scene.say(Command::Leave { types: Vec::new() });
@@ -136,8 +69,27 @@ fn workers_that_left_are_forgotten_with_their_last_attempt() {
 }
 
 #[test]
+fn workers_that_come_and_go_leave_no_trail() {
+    let mut scene = Scene::new(false);
+    for round in 0..ROUNDS {
+        let who = Introduction { demand: Arc::new(Demand::new(1)), ..scene.worker.clone() };
+        let join = Command::Join { request: 0, types: Vec::new() };
+        scene.queue.apply(scene.now, Peer(100 + round), &who, join, &mut scene.out);
+        if round % 2 == 0 {
+            scene.queue.peer_gone(scene.now, Peer(100 + round), &mut scene.out);
+        } else {
+            let leave = Command::Leave { types: Vec::new() };
+            scene.queue.apply(scene.now, Peer(100 + round), &who, leave, &mut scene.out);
+        }
+        scene.queue.settle(scene.now, &mut scene.out);
+        assert!(scene.queue.entries() < FEW, "{}", scene.queue.entries());
+    }
+    assert_eq!(scene.queue.workers_known(), 1);
+}
+
+#[test]
 fn a_busy_worker_that_joins_again_and_again_is_told_of_once() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(false);
     for _ in 0..ROUNDS {
         scene.say(Command::Join { request: 0, types: Vec::new() });
     }
@@ -152,7 +104,7 @@ fn a_busy_worker_that_joins_again_and_again_is_told_of_once() {
 
 #[test]
 fn the_last_ten_thousand_failures_stay_readable() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(false);
     let mut failed = Vec::new();
     let fail = |scene: &mut Scene| {
         let receipt = scene.take();

@@ -7,7 +7,15 @@ use crate::core::retry::backoff_ms;
 use crate::core::{Body, JobId, Now, Peer, Request};
 
 impl Model {
-    pub(super) fn answer(&mut self, now: Now, peer: Peer, request: Request, receipt: Receipt, answer: &Answer, out: &mut Outbox) {
+    pub(super) fn answer(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        request: Request,
+        receipt: Receipt,
+        answer: &Answer,
+        out: &mut Outbox,
+    ) {
         let names = |job: &Job| (job.sequence, job.deliveries) == (receipt.sequence, receipt.delivery);
         let found = self.jobs.iter().position(|job| names(job) && matches!(job.place, Place::Running { .. }));
         let speaks_last = !matches!(answer, Answer::Touch { .. });
@@ -122,7 +130,9 @@ impl Model {
         let done = Notice::Done { request, lease_ms: granted_ms };
         match answer {
             Answer::Touch { .. } => out.notices.push((peer, done)),
-            Answer::Complete(_) | Answer::Release { .. } | Answer::Fail { .. } => out.tell(peer, done, self.stored(&self.jobs[at])),
+            Answer::Complete(_) | Answer::Release { .. } | Answer::Fail { .. } => {
+                out.tell(peer, done, self.stored(&self.jobs[at]))
+            }
         }
         let job = &mut self.jobs[at];
         match answer {

@@ -10,11 +10,15 @@
 //! | `steps` | what can happen |
 //! | `trial` | the comparison |
 //! | `shelf` | what the store was told |
-//! | `bounds` | what no model shows: nothing grows without need |
+//! | `scene` | a queue for stories that are told by hand |
+//! | `bounds` | nothing grows without need |
+//! | `full_disk` | submits that the store refused |
 
 mod bounds;
 mod endings;
+mod full_disk;
 mod naive;
+mod scene;
 mod shelf;
 mod steps;
 mod trial;
@@ -24,7 +28,8 @@ use steps::{Weights, steps};
 use trial::Trial;
 
 /// A bit of everything.
-const EVERYTHING: Weights = Weights { submit: 16, membership: 4, hands: 2, answer: 24, manage: 8, gone: 2, pause: 2, time: 12 };
+const EVERYTHING: Weights =
+    Weights { submit: 16, membership: 4, hands: 2, answer: 24, manage: 8, gone: 2, pause: 2, time: 12 };
 
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }

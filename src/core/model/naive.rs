@@ -119,7 +119,9 @@ impl Model {
     }
 
     pub(super) fn tick(&mut self, now: Now, out: &mut Outbox) {
-        while let Some(at) = self.jobs.iter().position(|job| job.waits() && job.expires().is_some_and(|expires| expires <= now.at)) {
+        while let Some(at) =
+            self.jobs.iter().position(|job| job.waits() && job.expires().is_some_and(|expires| expires <= now.at))
+        {
             self.finish(now, at, Outcome::Expired, None, out);
         }
         for job in &mut self.jobs {
@@ -127,10 +129,16 @@ impl Model {
                 job.place = Place::Queued;
             }
         }
-        while let Some(at) = self.jobs.iter().position(|job| matches!(job.place, Place::Running { ends, .. } if ends <= now.at)) {
+        while let Some(at) =
+            self.jobs.iter().position(|job| matches!(job.place, Place::Running { ends, .. } if ends <= now.at))
+        {
             self.give_back(now, at, AttemptEnd::LeaseOver, out);
         }
-        while let Some(at) = self.jobs.iter().position(|job| matches!(job.place, Place::Finished { forget_at, .. } if forget_at <= now.at)) {
+        while let Some(at) = self
+            .jobs
+            .iter()
+            .position(|job| matches!(job.place, Place::Finished { forget_at, .. } if forget_at <= now.at))
+        {
             self.forget(at, out);
         }
         self.forget_workers_that_are_done();
@@ -149,7 +157,9 @@ impl Model {
     pub(super) fn peer_gone(&mut self, now: Now, peer: Peer, out: &mut Outbox) {
         self.workers.retain(|worker| worker.peer != peer);
         self.line.retain(|other| *other != peer);
-        while let Some(at) = self.jobs.iter().position(|job| matches!(job.place, Place::Running { worker, .. } if worker == peer)) {
+        while let Some(at) =
+            self.jobs.iter().position(|job| matches!(job.place, Place::Running { worker, .. } if worker == peer))
+        {
             self.give_back(now, at, AttemptEnd::WorkerGone, out);
         }
         let its_own = |job: &Job| job.master == peer && job.policy.on_master_gone == OnMasterGone::Drop;
@@ -262,7 +272,9 @@ impl Model {
 
     /// A worker is known while it works on this type, holds something, or has yet to hear that something was cancelled.
     fn forget_workers_that_are_done(&mut self) {
-        let holds = |peer: Peer| self.jobs.iter().any(|job| matches!(job.place, Place::Running { worker, .. } if worker == peer));
+        let holds = |peer: Peer| {
+            self.jobs.iter().any(|job| matches!(job.place, Place::Running { worker, .. } if worker == peer))
+        };
         self.workers.retain(|worker| worker.joined || !worker.cancelled.is_empty() || holds(worker.peer));
     }
 }

@@ -70,7 +70,8 @@ impl Shelf {
         let now = Now { at: now.at.after_ms(HOUR_MS), wall_ms: now.wall_ms + HOUR_MS };
         let mut queue = Queue::new(0, TypeName::unnamed(), true);
         let mut out = Outbox::default();
-        let live = self.jobs.values().filter(|job| !matches!(job.progress.state, StoredState::Finished { .. })).cloned();
+        let live =
+            self.jobs.values().filter(|job| !matches!(job.progress.state, StoredState::Finished { .. })).cloned();
         for job in live.collect::<Vec<StoredJob>>() {
             let body_bytes = job.body.len();
             queue.restore(now, job, body_bytes, &mut out);

@@ -28,14 +28,32 @@ pub(super) enum Step {
     /// Another queue took a hand of this peer.
     HandTaken(usize),
     /// A hand of this peer came free elsewhere; the queue hears of it at once or later.
-    HandFreed { peer: usize, tell: bool },
-    Answer { receipt: Which, by: By, word: Word, tell_first: bool },
-    Manage { id: u8, by: usize, deed: Deed },
+    HandFreed {
+        peer: usize,
+        tell: bool,
+    },
+    Answer {
+        receipt: Which,
+        by: By,
+        word: Word,
+        tell_first: bool,
+    },
+    Manage {
+        id: u8,
+        by: usize,
+        deed: Deed,
+    },
     /// A peer leaves; the queue may hear of it only after its demand was closed and a turn went by.
-    Gone { peer: usize, late: bool },
+    Gone {
+        peer: usize,
+        late: bool,
+    },
     Pause,
     Resume,
-    Time { jump: Jump, tick: bool },
+    Time {
+        jump: Jump,
+        tick: bool,
+    },
 }
 
 /// A job to be submitted.
@@ -139,7 +157,15 @@ fn new_job() -> impl Strategy<Value = NewJob> {
     let priority = select(vec![0, 0, 0, 0, 1, -1, 7, 8, 9, i64::MAX, i64::MIN]);
     let delay_ms = prop_oneof![3 => Just(0), 1 => 0u64..40];
     (0..PEERS, 0..IDS, priority, delay_ms, policy(), any::<bool>(), 0usize..40).prop_map(
-        |(master, id, priority, delay_ms, policy, notify, bytes)| NewJob { master, id, priority, delay_ms, policy, notify, bytes },
+        |(master, id, priority, delay_ms, policy, notify, bytes)| NewJob {
+            master,
+            id,
+            priority,
+            delay_ms,
+            policy,
+            notify,
+            bytes,
+        },
     )
 }
 
@@ -150,7 +176,16 @@ fn policy() -> impl Strategy<Value = Arc<Policy>> {
     let on_master_gone = select(vec![OnMasterGone::Drop, OnMasterGone::Keep]);
     (lease_ms, 1u32..4, 0u64..6, ttl_ms, (keep_ms(), keep_ms()), any::<bool>(), on_master_gone).prop_map(
         |(lease_ms, max_attempts, backoff_ms, ttl_ms, (keep_ms, keep_failed_ms), durable, on_master_gone)| {
-            Arc::new(Policy { lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, keep_failed_ms, durable, on_master_gone })
+            Arc::new(Policy {
+                lease_ms,
+                max_attempts,
+                backoff_ms,
+                ttl_ms,
+                keep_ms,
+                keep_failed_ms,
+                durable,
+                on_master_gone,
+            })
         },
     )
 }

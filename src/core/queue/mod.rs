@@ -217,7 +217,8 @@ impl Queue {
     #[cfg(test)]
     pub(crate) fn entries(&self) -> usize {
         let deadlines = [&self.scheduled, &self.leases, &self.expiries, &self.records];
-        self.waiting.iter().count() + deadlines.iter().map(|deadlines| deadlines.len()).sum::<usize>()
+        let due = deadlines.iter().map(|deadlines| deadlines.len()).sum::<usize>();
+        self.waiting.iter().count() + self.workers.line_len() + due
     }
 
     /// How many peers it remembers as workers.

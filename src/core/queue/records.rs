@@ -73,6 +73,9 @@ impl Queue {
         for (id, sequence) in refused {
             if let Some(key) = self.find(id).filter(|key| self.jobs[*key as usize].sequence == *sequence) {
                 self.take_back(key, out);
+            } else if held.iter().any(|held| held.sequence == *sequence) {
+                // It has ended meanwhile, but no archive has it: its id is free.
+                out.ids.push(IdEvent::Freed { id: id.clone(), sequence: *sequence, bytes: 0 });
             }
         }
         for Held { peer, notice, sequence } in held {
@@ -92,11 +95,11 @@ impl Queue {
             State::Scheduled(_) | State::Queued => self.leave_waiting(key),
             State::Running(run) => {
                 let receipt = Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries };
-                let run = self.end_run(run);
-                if let Some(worker) = self.workers.of(run.worker) {
+                if let Some(worker) = self.workers.of(self.runs[run as usize].worker) {
                     worker.cancelled.push((receipt.sequence, receipt.delivery));
-                    out.notices.push((run.worker, Notice::Withdrawn { receipt }));
                 }
+                let run = self.end_run(run);
+                out.notices.push((run.worker, Notice::Withdrawn { receipt }));
             }
             State::Finished(_) => return,
         }

@@ -73,6 +73,9 @@ impl Queue {
 
     /// Whether the job that goes next has its body in memory.
     pub(super) fn is_first_body_here(&mut self) -> bool {
+        if !self.stores {
+            return true;
+        }
         let jobs = &self.jobs;
         let first = self.waiting.first(|slot| is_queued(jobs, slot));
         first.is_none_or(|slot| self.jobs[slot.key as usize].body.is_some())

@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) endings: u32,
     pub(super) told: u32,
     pub(super) orphaned: bool,
+    /// Only the store's archive knows it.
+    pub(super) archived: bool,
     pub(super) freed: bool,
 }
 
@@ -116,7 +118,13 @@ impl Ledger {
         let entry = self.entry(receipt.sequence);
         let id = &entry.id;
         let valid = matches!(entry.place, Place::Held { delivery, .. } if delivery == receipt.delivery);
-        assert_eq!(granted_ms.is_some(), valid, "{id}, delivery {}: {said:?} while {:?}", receipt.delivery, entry.place);
+        assert_eq!(
+            granted_ms.is_some(),
+            valid,
+            "{id}, delivery {}: {said:?} while {:?}",
+            receipt.delivery,
+            entry.place
+        );
         let Some(granted_ms) = granted_ms else { return };
         match said {
             Said::Complete => entry.end(),
@@ -138,7 +146,7 @@ impl Ledger {
 
     /// A deed was granted or refused.
     pub(super) fn managed(&mut self, now: Moment, queue: QueueNo, id: &JobId, deed: Deed, granted: bool) {
-        let current = self.of(queue).find(|entry| entry.id == *id && !entry.freed);
+        let current = self.of(queue).find(|entry| entry.id == *id && !entry.freed && !entry.archived);
         let Some(entry) = current else {
             assert!(!granted, "{deed:?} of {id}, which is not there");
             return;
@@ -201,8 +209,21 @@ impl Ledger {
                 assert!(!self.entry(*sequence).freed, "an event after the last");
             }
             IdEvent::RetryDecided { .. } => {}
-            IdEvent::Archived { .. } | IdEvent::Stowed { .. } => unreachable!("there is no store"),
+            IdEvent::Archived { id, sequence, bytes } => {
+                self.bytes -= *bytes as i64;
+                let entry = self.entry(*sequence);
+                assert!(!entry.lives() && !entry.freed, "{id} goes into the archive but is {:?}", entry.place);
+                assert!(!std::mem::replace(&mut entry.archived, true), "{id} goes into the archive twice");
+            }
+            IdEvent::Stowed { .. } => unreachable!("bodies are small"),
         }
+    }
+
+    /// The archive has let go of a job's record.
+    pub(super) fn archive_forgot(&mut self, sequence: u64) -> JobId {
+        let entry = self.entry(sequence);
+        assert!(entry.archived && !std::mem::replace(&mut entry.freed, true), "{} is freed twice", entry.id);
+        entry.id.clone()
     }
 
     /// After a turn: what a queue counts is what was seen, and whoever has to be told was told.

@@ -7,7 +7,8 @@ use super::dice::Dice;
 use super::ledger::{Ledger, Said};
 use crate::core::command::Deed;
 use crate::core::{
-    Answer, Body, Command, Demand, Introduction, JobId, Notice, OnMasterGone, Peer, Policy, Receipt, Submission, TypeName,
+    Answer, Body, Command, Demand, Introduction, JobId, Notice, OnMasterGone, Peer, Policy, Receipt, Submission,
+    TypeName,
 };
 
 /// How the peers of this world behave.
@@ -85,7 +86,13 @@ impl Session {
     }
 
     /// Does one thing or another.
-    pub(super) fn act(&mut self, manners: Manners, dice: &mut Dice, ledger: &mut Ledger, rumours: &Rumours) -> Vec<Command> {
+    pub(super) fn act(
+        &mut self,
+        manners: Manners,
+        dice: &mut Dice,
+        ledger: &mut Ledger,
+        rumours: &Rumours,
+    ) -> Vec<Command> {
         let mut commands = Vec::new();
         if !manners.wild {
             while let Some(receipt) = self.in_hand.pop() {
@@ -111,7 +118,8 @@ impl Session {
         match dice.below(100) {
             0..10 => {
                 if let Some(id) = late(&rumours.ids, dice) {
-                    let deed = dice.of(&[Deed::Cancel, Deed::Cancel, Deed::Retry, Deed::Retry, Deed::Delete, Deed::Find]);
+                    let deed =
+                        dice.of(&[Deed::Cancel, Deed::Cancel, Deed::Retry, Deed::Retry, Deed::Delete, Deed::Find]);
                     commands.push(Command::Manage { request: self.request(), id: id.clone(), deed });
                 }
             }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::dice::Dice;
 use super::ledger::{Entry, Ledger, Place, Said};
 use super::session::{Manners, Rumours, Session, kind};
-use crate::core::command::{Batch, Command, Deed, Introduction, Notice, Outbox, Receipt, Submission};
+use crate::core::command::{Batch, Command, Deed, Held, Introduction, Notice, Outbox, Receipt, Submission};
+use crate::core::record::{Record, StoredState};
 use crate::core::router::{Router, Routes};
 use crate::core::{Answer, IdEvent, JobId, Limits, Moment, Now, Peer, Queue, QueueNo, Request};
 
@@ -29,6 +30,12 @@ pub(super) struct World {
     introductions: HashMap<Peer, Introduction>,
     rumours: Rumours,
     posted: u64,
+    /// Durable jobs have a store.
+    stores: bool,
+    /// What the store was told and has not written, each with the words that wait for it.
+    commits: VecDeque<(Vec<Record>, Vec<Held>)>,
+    /// What the store has written of finished jobs: which, and until when.
+    archive: Vec<(u64, Moment)>,
     loud: bool,
 }
 
@@ -52,6 +59,8 @@ enum Letter {
     Batch(Batch),
     Gone(Peer),
     Ids(QueueNo, Vec<IdEvent>),
+    /// The archive has let go of this job's record.
+    Forgot(JobId, u64),
 }
 
 /// What of a command the ledger has to know once it was answered.
@@ -65,6 +74,7 @@ enum Asked {
 impl World {
     pub(super) fn new(seed: u64, loud: bool) -> World {
         let mut dice = Dice::new(seed);
+        let stores = dice.percent(50);
         let manners = Manners { wild: true, types: 1 + dice.below(4), ids: dice.of(&[10, 40, 1_000]) };
         World {
             dice,
@@ -78,6 +88,9 @@ impl World {
             introductions: HashMap::new(),
             rumours: Rumours::default(),
             posted: 0,
+            stores,
+            commits: VecDeque::new(),
+            archive: Vec::new(),
             loud,
         }
     }
@@ -141,6 +154,7 @@ impl World {
                         self.router.id_event(queue, event);
                     }
                 }
+                Some(Letter::Forgot(id, sequence)) => self.router.archive_forgot(&id, sequence),
             }
         }
     }
@@ -150,7 +164,12 @@ impl World {
         self.router.route(batch, &mut routes);
         for (number, kind) in routes.opened {
             assert_eq!(number as usize, self.queues.len());
-            self.queues.push(Office { queue: Queue::new(number, kind, false), paused: false, mailbox: VecDeque::new(), oldest: 0 });
+            self.queues.push(Office {
+                queue: Queue::new(number, kind, self.stores),
+                paused: false,
+                mailbox: VecDeque::new(),
+                oldest: 0,
+            });
         }
         for (queue, batch) in routes.batches {
             self.post(queue, Mail::Batch(batch));
@@ -191,6 +210,25 @@ impl World {
         self.ledger.audit(number, census);
         self.in_tray.push_back(Letter::Ids(number, said.ids));
         self.deliver(said.notices);
+        assert!(said.held.is_empty() || !said.records.is_empty(), "words wait for a commit that never comes");
+        if !said.records.is_empty() {
+            self.commits.push_back((said.records, said.held));
+        }
+    }
+
+    /// The store writes some of what it was told, and what waited for that is said.
+    pub(super) fn commit(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some((records, held)) = self.commits.pop_front() else { break };
+            for record in records {
+                if let Record::Change { sequence, progress } = record
+                    && let StoredState::Finished { forget_ms, .. } = progress.state
+                {
+                    self.archive.push((sequence, Moment(forget_ms * 1_000)));
+                }
+            }
+            self.deliver(held.into_iter().map(|held| (held.peer, held.notice)).collect());
+        }
     }
 
     /// The queue whose mail has waited longest takes its turn, as actors do; false if there is no mail.
@@ -208,6 +246,7 @@ impl World {
         for number in 0..self.queues.len() as QueueNo {
             self.turn(number, usize::MAX);
         }
+        self.commit(usize::MAX);
         self.route(usize::MAX);
     }
 
@@ -216,11 +255,18 @@ impl World {
         let at = at.max(self.now.at);
         self.now = Now { at, wall_ms: at.0 / 1_000 };
         self.say(|| "time passes".to_owned());
+        let (over, kept) = std::mem::take(&mut self.archive).into_iter().partition(|(_, until)| *until <= at);
+        self.archive = kept;
+        for (sequence, _) in over {
+            let id = self.ledger.archive_forgot(sequence);
+            self.in_tray.push_back(Letter::Forgot(id, sequence));
+        }
     }
 
     /// When something is due next, in whatever queue.
     pub(super) fn next_alarm(&mut self) -> Option<Moment> {
-        self.queues.iter_mut().filter_map(|office| office.queue.next_alarm()).min()
+        let queues = self.queues.iter_mut().filter_map(|office| office.queue.next_alarm()).min();
+        queues.into_iter().chain(self.archive.iter().map(|(_, until)| *until)).min()
     }
 
     /// With no mail on its way, a ready job and a free hand that could work on it don't exist together.
@@ -254,7 +300,8 @@ impl World {
     fn granted(&mut self, number: QueueNo, asked: Asked, out: &Outbox) {
         let at = self.now.at;
         let granted = |asked: Request| {
-            let mut answers = out.notices.iter().filter_map(|(_, notice)| match notice {
+            let said = out.notices.iter().map(|(_, notice)| notice).chain(out.held.iter().map(|held| &held.notice));
+            let mut answers = said.filter_map(|notice| match notice {
                 Notice::Done { request, lease_ms } if *request == asked => Some(Some(*lease_ms)),
                 Notice::Refused { request, .. } if *request == asked => Some(None),
                 _ => None,
@@ -277,7 +324,8 @@ impl World {
 
     /// What a queue says goes to the ledger at once; to its readers, behind the id events, when the turn ends.
     fn hear(&mut self, number: QueueNo, out: &mut Outbox, said: &mut Outbox) {
-        for (peer, notice) in &out.notices {
+        let held = out.held.iter().map(|held| (&held.peer, &held.notice));
+        for (peer, notice) in out.notices.iter().map(|(peer, notice)| (peer, notice)).chain(held) {
             self.say(|| format!("queue {number} tells {peer:?}: {notice:?}"));
             match notice {
                 Notice::Assigned(assignment) => {
@@ -294,6 +342,8 @@ impl World {
         }
         said.notices.append(&mut out.notices);
         said.ids.append(&mut out.ids);
+        said.held.append(&mut out.held);
+        said.records.append(&mut out.records);
     }
 
     fn deliver(&mut self, notices: Vec<(Peer, Notice)>) {
@@ -344,6 +394,7 @@ fn entry(queue: QueueNo, peer: Peer, submission: &Submission, now: Moment) -> En
         endings: 0,
         told: 0,
         orphaned: false,
+        archived: false,
         freed: false,
     }
 }

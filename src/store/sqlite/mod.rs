@@ -20,6 +20,8 @@
 //! Checkpoints run in [`Store::tidy`], at commits only when the log gets too long.
 
 mod batch;
+#[cfg(test)]
+mod faults;
 mod folder;
 mod mark;
 mod pack;

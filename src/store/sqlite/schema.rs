@@ -1,6 +1,7 @@
 //! The database file: its tables, its settings, its format.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
@@ -81,7 +82,12 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // It says what it will do, and only then whether it could.
+    let mut switch = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = switch.query([])?;
+    while rows.next()?.is_some() {}
+    drop(rows);
+    switch.finalize()?;
     connection.close().map_err(|(_, error)| error)
 }
 
@@ -92,8 +98,10 @@ pub(super) fn check_header(folder: &Path) -> Result<(), StoreError> {
     let mut bytes = [0; 100];
     let file = File::open(&path).map_err(|error| folder::failed(&path, error))?;
     let damaged = |what: &str| Err(StoreError::Damaged { place: path.display().to_string(), what: what.into() });
-    if file.read_exact_at(&mut bytes, 0).is_err() || !bytes.starts_with(b"SQLite format 3\0") {
-        return damaged("it doesn't begin like a database");
+    match file.read_exact_at(&mut bytes, 0) {
+        Ok(()) if bytes.starts_with(b"SQLite format 3\0") => {}
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(folder::failed(&path, error)),
+        Ok(()) | Err(_) => return damaged("it doesn't begin like a database"),
     }
     let number = |at: usize| i64::from(u32::from_be_bytes(bytes[at..at + 4].try_into().expect("4 bytes")));
     if number(68) != APPLICATION {

@@ -157,8 +157,8 @@ fn a_torn_tail_is_repaired() {
         let before = look(&killed.before_last).unwrap().1;
         let (start, end) = (at(killed.last().start), at(killed.last().end));
         // Every byte of the frames' headers, and some of the pages.
-        let lengths =
-            (start..end).filter(|length| (length - HEADER) % FRAME <= 24 || ((length - HEADER) % FRAME).is_multiple_of(509));
+        let lengths = (start..end)
+            .filter(|length| (length - HEADER) % FRAME <= 24 || ((length - HEADER) % FRAME).is_multiple_of(509));
         for length in lengths {
             let mut image = killed.before_last.clone();
             let log = image.get_mut(LOG).unwrap();

@@ -18,8 +18,8 @@ pub struct History {
     now: Event,
     /// What was heard up to here is on disk.
     safe: Event,
-    /// How often the server died.
-    deaths: u64,
+    /// How often a worker may not have heard what it was given: the server died, or the worker left.
+    breaks: u64,
     /// Acknowledgements of all kinds.
     acknowledged: u64,
     /// Jobs that are known to have ended.
@@ -43,7 +43,7 @@ struct Known {
 struct Seen {
     attempt: u32,
     at: Event,
-    deaths: u64,
+    breaks: u64,
 }
 
 /// What is known of a job's end.
@@ -83,7 +83,7 @@ impl History {
     /// A worker was given a job; gives its id.
     #[track_caller]
     pub fn delivered(&mut self, frame: &str) -> String {
-        let (now, safe, deaths) = (self.event(), self.safe, self.deaths);
+        let (now, safe, breaks) = (self.event(), self.safe, self.breaks);
         let value = json(frame);
         let id = value["id"].as_str().unwrap_or_else(|| panic!("expected an id of ours, got {frame}")).to_owned();
         let attempt = value["attempt"].as_u64().unwrap_or_else(|| panic!("expected an attempt, got {frame}")) as u32;
@@ -92,17 +92,17 @@ impl History {
         let body = body.and_then(|rest| Some(&rest[..rest.rfind(r#","attempt":"#)?]));
         assert_eq!(body, Some(&*known.body), "the body of {id}");
         assert_ne!(known.end, End::Acknowledged, "the end of {id} was acknowledged, and it runs again: {frame}");
-        let seen = known.seen.unwrap_or(Seen { attempt: 0, at: 0, deaths: 0 });
-        let is_certain = seen.at <= safe || seen.deaths == deaths;
+        let seen = known.seen.unwrap_or(Seen { attempt: 0, at: 0, breaks: 0 });
+        let is_certain = seen.at <= safe || seen.breaks == breaks;
         let least = seen.attempt + u32::from(is_certain);
-        // What is handed out in the moment of a death may be heard by nobody.
-        let most = seen.attempt + 1 + (deaths - seen.deaths) as u32;
+        // What is handed out in such a moment may be heard by nobody.
+        let most = seen.attempt + 1 + (breaks - seen.breaks) as u32;
         assert!(
             (least.max(1)..=most).contains(&attempt),
             "expected attempt {least} to {most} of {id}, whose attempt {} was seen, got {frame}",
             seen.attempt
         );
-        known.seen = Some(Seen { attempt, at: now, deaths });
+        known.seen = Some(Seen { attempt, at: now, breaks });
         known.accepted.get_or_insert(now);
         id
     }
@@ -122,9 +122,9 @@ impl History {
         }
     }
 
-    /// The server died.
-    pub fn died(&mut self) {
-        self.deaths += 1;
+    /// The server died, or a worker left.
+    pub fn broken_off(&mut self) {
+        self.breaks += 1;
     }
 
     /// How often something was acknowledged.

@@ -20,7 +20,7 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_repeats_no_acknowledged_end(
         assert!(server.is_running(), "stderr: {}", server.process.stderr.text());
         server.kill9();
         load.end();
-        known(&history).died();
+        known(&history).broken_off();
     }
     let mut server = home.start();
     known(&history).check(&server);
@@ -41,16 +41,17 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_repeats_no_acknowledged_end(
 #[test]
 fn an_attempt_that_a_death_ended_counts_and_the_last_one_ends_the_job() {
     let home = Home::new();
-    let server = home.start();
+    let mut server = home.start();
     native(&server).ask(&submit("poison", r#","max_attempts":2"#), &accepted("poison"));
     for attempt in 1..=2 {
+        let mut worker = worker(&server, 1);
+        expect_job(&mut worker, "poison", attempt);
         // What is acknowledged later shows that the delivery is on disk.
-        let server = if attempt == 1 { None } else { Some(home_after_kill(&home)) };
-        let _ = server;
+        let id = format!("later-{attempt}");
+        worker.ask(&submit(&id, r#","delay_ms":600000"#), &accepted(&id));
+        server.kill9();
+        server = home.start();
     }
-    drop(server);
-}
-
-fn home_after_kill(home: &Home) -> Server {
-    home.start()
+    assert_eq!(line(&server), Vec::<String>::new());
+    assert_error(&native(&server).call(&submit("poison", "")), "id_exists");
 }

@@ -127,17 +127,17 @@ impl Client {
                 Heard::Closed => return,
                 Heard::Silence => continue,
             };
-            if reply["error"] == "draining" && self.is_stopped() {
-                return;
-            }
             let (sent, ids, is_batch) = asked.pop_front().expect("a reply has its request");
-            assert_eq!(reply["ok"], true, "the submit of {ids:?}");
             let mut history = known(&self.history);
             for (place, id) in ids.iter().enumerate() {
-                let accepted = if is_batch { &reply["results"][place] } else { &reply };
-                assert_eq!(accepted["id"], **id, "got {reply}");
-                assert!(accepted["error"].is_null(), "got {reply}");
-                history.accepted(id, sent);
+                let answer = if is_batch { &reply["results"][place] } else { &reply };
+                assert_eq!(answer["id"], **id, "got {reply}");
+                if answer["error"] == "draining" {
+                    self.stop.store(true, Ordering::Relaxed);
+                } else {
+                    assert!(answer["error"].is_null(), "got {reply}");
+                    history.accepted(id, sent);
+                }
             }
         }
     }
@@ -148,7 +148,9 @@ impl Client {
         if !peer.try_raw(crate::support::frame(r#"{"action":"join","types":["t"],"credit":8}"#)) {
             return;
         }
-        let (mut hand, mut said) = (VecDeque::new(), VecDeque::from([None]));
+        let mut hand: VecDeque<String> = VecDeque::new();
+        // What was asked and is not answered yet; the first is the join.
+        let mut said: VecDeque<Option<(String, u64)>> = VecDeque::from([None]);
         loop {
             match peer.listen(A_BREATH) {
                 Heard::Message(job) if job.starts_with(r#"{"action":"job""#) => {
@@ -161,13 +163,16 @@ impl Client {
                     }
                 }
                 Heard::Closed => return,
-                Heard::Silence if self.is_stopped() && said.is_empty() && hand.is_empty() => return,
+                Heard::Silence if self.is_stopped() && said.is_empty() && hand.is_empty() => {
+                    known(&self.history).broken_off();
+                    return;
+                }
                 Heard::Silence => {}
             }
             let is_enough = hand.len() > 5 || self.is_stopped() || self.random.one_in(3);
             let Some(id) = hand.front().filter(|_| is_enough).cloned() else { continue };
             hand.pop_front();
-            let sent = {
+            let word = {
                 let mut history = known(&self.history);
                 let sent = history.event();
                 let word = match self.random.below(10) {
@@ -184,7 +189,7 @@ impl Client {
                 said.push_back(Some((id, sent)));
                 word
             };
-            if !peer.try_raw(crate::support::frame(sent)) {
+            if !peer.try_raw(crate::support::frame(word)) {
                 return;
             }
         }

@@ -43,22 +43,20 @@ const EXIT_FAILED: i32 = 70;
 
 /// A folder that outlives the servers which store in it.
 struct Home {
-    dir: TempDir,
+    /// Where a server stores.
+    data: PathBuf,
+    _dir: TempDir,
 }
 
 impl Home {
     fn new() -> Home {
-        Home { dir: TempDir::new() }
-    }
-
-    /// Where a server stores.
-    fn data(&self) -> PathBuf {
-        self.dir.join("data")
+        let dir = TempDir::new();
+        Home { data: dir.join("data"), _dir: dir }
     }
 
     /// A file of the store.
     fn file(&self, name: &str) -> PathBuf {
-        self.data().join(name)
+        self.data.join(name)
     }
 
     /// A server on the folder.
@@ -78,18 +76,14 @@ impl Home {
     /// The command of a server on the folder, run in this place.
     fn command(&self, place: &Path) -> Command {
         let mut command = command(place);
-        command.args(free_ports()).arg("--store").arg(self.url());
+        command.args(free_ports()).arg("--store").arg(format!("file:{}", self.data.display()));
         command
-    }
-
-    fn url(&self) -> String {
-        format!("file:{}", self.data().display())
     }
 
     /// A folder with the same files.
     fn copy(&self) -> Home {
         let copy = Home::new();
-        std::fs::create_dir(copy.data()).expect("a folder can be made");
+        std::fs::create_dir(&copy.data).expect("a folder can be made");
         for (name, bytes) in self.contents() {
             std::fs::write(copy.file(&name), bytes).expect("a file can be written");
         }
@@ -98,7 +92,7 @@ impl Home {
 
     /// Every file of the store and what is in it, by name.
     fn contents(&self) -> Vec<(String, Vec<u8>)> {
-        let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(self.data())
+        let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(&self.data)
             .expect("the store is a folder")
             .map(|entry| {
                 let entry = entry.expect("a folder can be listed");

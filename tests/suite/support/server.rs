@@ -110,6 +110,15 @@ impl Server {
     /// With this command line, to which only `--ports-file` is added.
     #[track_caller]
     pub fn spawn(dir: TempDir, command: &mut Command) -> Server {
+        Server::try_spawn(dir, command).unwrap_or_else(|mut process| {
+            let status = process.wait(START);
+            panic!("expected {command:?} to run, got {status}: {}", process.stderr.text())
+        })
+    }
+
+    /// As [`Server::spawn`], but it may end before it listens: then its process.
+    #[track_caller]
+    pub fn try_spawn(dir: TempDir, command: &mut Command) -> Result<Server, Process> {
         let file = dir.join("ports.json");
         let _ = std::fs::remove_file(&file);
         command.arg("--ports-file").arg(&file);
@@ -119,10 +128,8 @@ impl Server {
             if let Some(ports) = read_ports(&file) {
                 break ports;
             }
-            if let Some(status) = process.try_wait() {
-                process.wait(START);
-                let stderr = process.stderr.text();
-                panic!("expected {command:?} to run, got {status}: {stderr}");
+            if process.try_wait().is_some() {
+                return Err(process);
             }
             assert!(
                 start.elapsed() < START,
@@ -131,7 +138,7 @@ impl Server {
             );
             std::thread::sleep(Duration::from_millis(2));
         };
-        Server { process, dir, ports, expected_to_end: false }
+        Ok(Server { process, dir, ports, expected_to_end: false })
     }
 
     /// What its ports file says.
