@@ -16,26 +16,54 @@ pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// Appends 4 KiB and syncs, again and again: nothing that answers only when it is on disk answers faster one by one.
-pub fn measure(folder: &Path, time: Duration) -> Result<Figures, Flaw> {
-    let path = folder.join("syncs");
-    let mut file = File::create(&path).map_err(Flaw::system("make a file to sync"))?;
-    // 1 ns to 1 min at three digits.
-    let mut nanos = Histogram::<u64>::new_with_max(60_000_000_000, 3).expect("the bounds are valid");
-    let block = [b'.'; BLOCK_BYTES];
-    let start = Instant::now();
-    // At least once, however slow it is.
-    loop {
-        let begun = Instant::now();
-        file.write_all(&block).and_then(|()| file.sync_data()).map_err(Flaw::system("sync a file"))?;
-        nanos.saturating_record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
-        if start.elapsed() >= time {
-            break;
-        }
+/// A file that is appended to and synced, again and again: nothing that answers only when it is on disk answers faster,
+/// one by one.
+pub struct Disk {
+    file: File,
+    path: PathBuf,
+    nanos: Histogram<u64>,
+    time: Duration,
+}
+
+impl Disk {
+    /// A disk that was not measured yet.
+    pub fn new(folder: &Path) -> Result<Disk, Flaw> {
+        let path = folder.join("syncs");
+        let file = File::create(&path).map_err(Flaw::system("make a file to sync"))?;
+        // 1 ns to 1 min at three digits.
+        let nanos = Histogram::new_with_max(60_000_000_000, 3).expect("the bounds are valid");
+        Ok(Disk { file, path, nanos, time: Duration::ZERO })
     }
-    let rate = nanos.len() as f64 / start.elapsed().as_secs_f64();
-    fs::remove_file(&path).map_err(Flaw::system("remove a file"))?;
-    Ok(Figures::from([(Figure::Syncs, rate), (Figure::Sync, nanos.value_at_quantile(0.5) as f64 / 1_000.0)]))
+
+    /// Syncs for so long, and at least once.
+    pub fn measure(&mut self, time: Duration) -> Result<(), Flaw> {
+        let block = [b'.'; BLOCK_BYTES];
+        let start = Instant::now();
+        loop {
+            let begun = Instant::now();
+            let synced = self.file.write_all(&block).and_then(|()| self.file.sync_data());
+            synced.map_err(Flaw::system("sync a file"))?;
+            self.nanos.saturating_record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            if start.elapsed() >= time {
+                break;
+            }
+        }
+        self.time += start.elapsed();
+        Ok(())
+    }
+
+    /// What was measured.
+    pub fn figures(&self) -> Figures {
+        let rate = self.nanos.len() as f64 / self.time.as_secs_f64();
+        Figures::from([(Figure::Syncs, rate), (Figure::Sync, self.nanos.value_at_quantile(0.5) as f64 / 1_000.0)])
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // It lies in a folder that goes anyway.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// The file system of a path, such as `ext4`.

@@ -21,7 +21,7 @@ pub enum Figure {
     P999,
     /// What the server wrote to disk per job, bytes.
     Written,
-    /// Appends of 4 KiB, each synced, per second, right before.
+    /// Appends of 4 KiB, each synced, per second, right before and after.
     Syncs,
     /// Median of such an append and its sync, µs.
     Sync,

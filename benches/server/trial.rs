@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cores::Cores;
-use crate::disk;
+use crate::disk::Disk;
 use crate::figure::{Figure, Figures};
 use crate::flaw::Flaw;
 use crate::job::{Pattern, TypeName};
@@ -26,7 +26,8 @@ pub fn run(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, fol
 }
 
 fn measure(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, folder: &Path) -> Result<Figures, Flaw> {
-    let disk = if shape.durable { disk::measure(folder, seconds / 4)? } else { Figures::new() };
+    let mut disk = shape.durable.then(|| Disk::new(folder)).transpose()?;
+    disk.iter_mut().try_for_each(|disk| disk.measure(seconds / 4))?;
     cores.release()?;
     let server = peer.start(shape, folder)?;
     cores.place(server.id(), shape.place)?;
@@ -43,10 +44,14 @@ fn measure(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, fol
             Measure::Backlog => trial.backlog().await?,
             Measure::Restart => trial.restart().await?,
         };
-        if let Some((sync, p50)) = disk.get(&Figure::Sync).zip(figures.get(&Figure::P50)) {
+        if let Some(disk) = &mut disk {
+            // Once more, as a disk that others use is not the same for long.
+            disk.measure(seconds / 4)?;
+            figures.extend(disk.figures());
+        }
+        if let Some((sync, p50)) = figures.get(&Figure::Sync).zip(figures.get(&Figure::P50)) {
             figures.insert(Figure::P50InSyncs, p50 / sync);
         }
-        figures.extend(disk);
         Ok(figures)
     })
 }

@@ -149,7 +149,7 @@ impl<S: Session> Connection<S> {
             self.parse_tail();
         }
         for _ in 0..READS_PER_TURN {
-            if self.session.is_over() || self.blocked || self.out.len() - self.sent > UNSENT_PAUSE {
+            if self.session.is_over() || self.blocked || self.has_much_unsent() {
                 // A peer that isn't read can't be late.
                 self.frame_since = None;
                 return true;
@@ -168,6 +168,10 @@ impl<S: Session> Connection<S> {
         // There may be more: others first.
         wake.waker().wake_by_ref();
         true
+    }
+
+    fn has_much_unsent(&self) -> bool {
+        self.out.len() - self.sent > UNSENT_PAUSE
     }
 
     fn read_once(&mut self, buffer: &mut [u8], wake: &mut Wake<'_>) -> Poll<std::io::Result<usize>> {
@@ -345,14 +349,20 @@ impl<S: Session> Actor for Connection<S> {
 impl<S: Session> Settle for Connection<S> {
     fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut Wake<'_>) {
         let mut alive = true;
+        let mut paused = false;
         if self.ending.is_none() {
             alive = self.read(wake);
+            paused = self.has_much_unsent();
             self.ask();
             if self.session.is_over() && self.session.outstanding() == 0 {
                 self.end();
             }
         }
         alive &= self.write(wake);
+        if paused && !self.has_much_unsent() {
+            // It stopped reading, so the socket would not wake it for more.
+            wake.waker().wake_by_ref();
+        }
         if self.ending.is_some() {
             alive &= self.close(wake);
         }

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::job::{AttemptEnd, Body, JobId, Outcome, Policy, TypeName};
+// What a record is made of: a store needs nothing else of the core.
+pub use super::job::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
 
 /// One change of what is kept. Within a batch the last word on a job holds.
 #[derive(Clone, PartialEq, Debug)]

@@ -11,7 +11,7 @@ use proptest::sample::Index;
 
 use super::sqlite::{Options, Sqlite};
 use super::{Archived, Memory, Page, Query, Recalled, Recovered, Store, StoreError};
-use crate::core::job::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
+use crate::core::record::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
 use crate::core::record::{Progress, Record, StoredAttempt, StoredJob, StoredState};
 
 /// A folder of its own, gone with it.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
-use crate::core::job::Body;
+use crate::core::record::Body;
 use crate::core::record::{Record, StoredJob, StoredState};
 
 /// Jobs in a map.

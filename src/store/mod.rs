@@ -7,7 +7,7 @@
 //! keys costs a tree more than all else together, and the supervisor knows every id anyway. So recovery and [`Store::tidy`]
 //! name ids and sequence numbers together ([`Archived`]).
 
-use crate::core::job::{Body, JobId, Outcome, TypeName};
+use crate::core::record::{Body, JobId, Outcome, TypeName};
 use crate::core::record::{Progress, Record, StoredJob, StoredState};
 
 #[cfg(test)]

@@ -206,7 +206,8 @@ fn who_may_be_reached() {
     assert!(invocation(&open, &[]).is_err());
     let settings_with = settings(&open, &token);
     assert_eq!(settings_with.token.unwrap().expose(), "0123456789abcdef");
-    assert!(settings_with.warnings.is_empty());
+    assert_eq!(settings_with.warnings, ["anybody who reaches [::]:1 (deputy) may use it: its protocol has no tokens"]);
+    assert!(settings(&["--tcp", "[::]:1"], &token).warnings.is_empty());
     let insecure = settings(&["--deputy", "[::]:1", "--insecure-no-auth"], &[]);
     assert_eq!(insecure.warnings, ["anybody who reaches [::]:1 (deputy) may use it: --insecure-no-auth"]);
     assert_eq!(settings(&[], &[("PROCESSION_TOKEN", "short")]).warnings.len(), 1);

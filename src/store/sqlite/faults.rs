@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Sqlite;
-use crate::core::job::Outcome;
+use crate::core::record::Outcome;
 use crate::store::contract::{SMALL, Scratch, finished, job, put, recall, running};
 use crate::store::{Store, StoreError};
 

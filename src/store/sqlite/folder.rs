@@ -25,7 +25,7 @@ pub(super) const RESERVE: &str = "reserve";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -45,7 +45,7 @@ impl Folder {
         }
         let lock = private().truncate(false).open(path.join(LOCK)).map_err(|error| failed(&path.join(LOCK), error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Folder { path: path.clone(), _lock: lock }),
+            Ok(()) => Ok(Folder { path: path.clone(), lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
             Err(TryLockError::Error(error)) => Err(failed(&path.join(LOCK), error)),
         }
@@ -73,6 +73,13 @@ impl Folder {
             .filter_map(|name| fs::metadata(self.file(name)).ok())
             .map(|file| file.len())
             .sum()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing isn't enough: a process that is just being started has the file open too until it is another program.
+        let _ = self.lock.unlock();
     }
 }
 

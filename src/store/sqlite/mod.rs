@@ -47,7 +47,7 @@ use self::row::{Reader, Writer};
 use self::totals::Totals;
 use self::wal::{Tail, Verdict};
 use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
-use crate::core::job::Body;
+use crate::core::record::Body;
 use crate::core::record::{Record, StoredJob};
 
 /// What may be chosen.

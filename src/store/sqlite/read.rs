@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::row::{BodyAt, Flaw, LongBody, Reader, columns, outcome_code};
 use super::wal::Tail;
 use super::{Archived, Page, Query, Recalled, Recovered, Sqlite, StoreError, schema};
-use crate::core::job::Body;
+use crate::core::record::Body;
 use crate::core::record::StoredJob;
 use crate::store::{outcome_of, weight};
 

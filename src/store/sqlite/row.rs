@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
 
 use super::pack::{Packer, Unpacker};
-use crate::core::job::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
+use crate::core::record::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
 use crate::core::record::{Progress, StoredAttempt, StoredJob, StoredState};
 
 /// Longer bodies have a place of their own (the table `bodies`), so that a change of the job doesn't write them again.

@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use rusqlite::Connection;
 
 use super::folder::{FRESH, LOG, MAIN, MARK, RESERVE};
 use super::{Options, Sqlite};
-use crate::core::job::{Body, Outcome};
+use crate::core::record::{Body, Outcome};
 use crate::core::record::{Record, StoredJob};
 use crate::store::contract::{SMALL, Scratch, finished, job, put, recall, running};
 use crate::store::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
@@ -341,6 +342,51 @@ fn a_flipped_bit_is_never_silent_in_every_byte() {
             flip(image, expected, byte, (byte % 8) as u8);
         }
     }
+}
+
+/// What checksums of rows can't show: each is found by something else.
+#[test]
+fn what_is_missing_is_missed() {
+    for sql in [
+        "DELETE FROM jobs WHERE sequence = 1",
+        "DELETE FROM jobs WHERE sequence = 2",
+        "DELETE FROM bodies WHERE sequence = 13",
+        "UPDATE bodies SET sequence = 14 WHERE sequence = 13",
+        "INSERT INTO bodies VALUES(14, x'00')",
+        "UPDATE totals SET last_sequence = 3, sum = 0",
+        "DELETE FROM totals",
+        "DROP INDEX forget",
+        "CREATE TABLE more(what)",
+        // An index with something else in it.
+        "DROP INDEX forget; CREATE INDEX forget ON jobs(created_ms) WHERE forget_ms IS NOT NULL; PRAGMA writable_schema = ON; \
+         UPDATE sqlite_schema SET sql = replace(sql, '(created_ms)', '(forget_ms)') WHERE name = 'forget'",
+        "DROP INDEX finished; CREATE INDEX finished ON jobs(state) WHERE forget_ms > 5; PRAGMA writable_schema = ON; \
+         UPDATE sqlite_schema SET sql = replace(sql, '> 5', 'IS NOT NULL') WHERE name = 'finished'",
+    ] {
+        let scratch = plant(&IMAGES[0].0);
+        Connection::open(scratch.path().join(MAIN)).unwrap().execute_batch(sql).unwrap();
+        let error = look(&image(scratch.path())).map(drop).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{sql}: {error}");
+    }
+}
+
+/// It would be used for something new one day.
+#[test]
+fn a_page_that_is_free_and_in_use_is_noticed() {
+    let scratch = plant(&IMAGES[0].0);
+    let mut store = open(scratch.path()).unwrap();
+    recall(&mut store, 0);
+    store.commit(&[put(job(6_000, &"f".repeat(30_000)))]).unwrap();
+    store.commit(&[Record::Remove { sequence: 6_000 }]).unwrap();
+    drop(store);
+    let mut image = self::image(scratch.path());
+    let main = image.get_mut(MAIN).unwrap();
+    let number = |at: usize, main: &[u8]| u32::from_be_bytes(main[at..at + 4].try_into().unwrap()) as usize;
+    let trunk = (number(32, main) - 1) * 4096;
+    assert!(number(trunk + 4, main) > 0, "there are free pages");
+    main[trunk + 8..trunk + 12].copy_from_slice(&3_u32.to_be_bytes());
+    let error = look(&image).map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn while_a_sync_is_under_way_nothing_durable_is_acknowledged_and_everything_tran
     server.kill9();
     // Long enough for ever.
     let stuck = start(&home, &format!("{SYNCS}:delay_enter=3600000000:when=2"));
-    let mut server = stuck.unwrap_or_else(|process| panic!("got {}", process.stderr.text()));
+    let server = stuck.unwrap_or_else(|process| panic!("got {}", process.stderr.text()));
     // The start took the one that goes well, or the delivery does.
     let (mut peer, mut master, mut worker) = (native(&server), gloom_master(&server), worker(&server, 2));
     expect_job(&mut worker, "old", 1);
@@ -33,7 +33,7 @@ fn while_a_sync_is_under_way_nothing_durable_is_acknowledged_and_everything_tran
     }) {
         assert!(frame.starts_with(r#"{"action":"job","id":"new""#), "expected no answer before the sync, got {frame}");
     }
-    server.kill9();
+    strace::kill9_held(server);
     // Whatever was not acknowledged may be there or not; the old job was.
     let server = home.start();
     let line = line(&server);

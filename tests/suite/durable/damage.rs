@@ -35,8 +35,8 @@ fn outcome(home: &Home, what: &str) -> Option<Vec<String>> {
             assert!(last.contains(&*home.data.to_string_lossy()), "{what}: expected a line with the place, got {stderr}");
             assert!(!stderr.contains("panicked at"), "{what}: {stderr}");
             let after = home.contents();
-            for ((name, before), (_, after)) in before.iter().zip(&after) {
-                assert!(before == after, "{what}: expected {name} not to be changed");
+            for file in &before {
+                assert!(after.contains(file), "{what}: expected {} not to be changed", file.0);
             }
             return None;
         }
@@ -74,8 +74,6 @@ fn a_log_that_was_cut_gives_the_commits_before_the_cut_or_is_refused() {
             assert!(ids.len() >= JOBS - 1, "{what}: expected the loss of acknowledged jobs to be named, got {ids:?}");
             kept += 1;
         }
-        // With a mark that was lost as well, as after a power cut, any prefix will do.
-        fs::remove_file(home.file("mark")).expect("there is a mark");
     }
     assert!(kept > 1, "expected torn tails to be repaired");
 }

@@ -24,7 +24,11 @@ pub fn is_missing(test: &str) -> bool {
 /// is written. The process is the server's, not strace's.
 pub fn traced(command: &Command, inject: &str, trace: &str, log: &Path) -> Command {
     let mut traced = Command::new("strace");
-    traced.args(["-D", "-f", "--seccomp-bpf", "-qq", "-s", "400", "-o"]).arg(log);
+    traced.args(["-D", "-f", "-qq", "-s", "400", "-o"]).arg(log);
+    // Quicker, but then no signals are injected.
+    if !inject.contains(":signal=") {
+        traced.arg("--seccomp-bpf");
+    }
     let (calls, _) = inject.split_once(':').expect("an injection says what happens");
     traced.args(["-e", &format!("trace={calls},{trace}"), "-e", &format!("inject={inject}"), "--"]);
     traced.arg(command.get_program()).args(command.get_args());
@@ -46,4 +50,14 @@ pub fn start(home: &Home, inject: &str) -> Result<Server, Process> {
     let dir = TempDir::new();
     let mut command = traced(&home.command(dir.path()), inject, "exit_group", Path::new("/dev/null"));
     Server::try_spawn(dir, &mut command)
+}
+
+/// kill -9 for a server that strace holds in the middle of a call: strace would let go of it only when its time is over.
+#[track_caller]
+pub fn kill9_held(mut server: Server) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.pid())).expect("it runs");
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).expect("it is traced").trim();
+    server.process.signal("KILL");
+    let _ = Command::new("kill").args(["-KILL", tracer]).status();
+    server.kill9();
 }
