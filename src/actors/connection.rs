@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::link::PeerLink;
 use super::listener::Place;
+use super::shelf::{self, Shelf};
 use super::socket::Socket;
 use super::supervisor::{Ask, PeerCame, Supervisor};
 use super::turn::{self, Settle};
@@ -145,6 +146,9 @@ impl<S: Session> Connection<S> {
 
     /// Reads what there is, within the bounds of a turn. False when the peer has gone.
     fn read(&mut self, wake: &mut Wake<'_>) -> bool {
+        if self.commands.capacity() == 0 {
+            self.commands = shelf::COMMANDS.with(Shelf::take);
+        }
         if self.blocked {
             self.parse_tail();
         }
@@ -226,13 +230,10 @@ impl<S: Session> Connection<S> {
     }
 
     fn ask(&mut self) {
-        if self.commands.is_empty() {
-            return;
-        }
-        // The next batch is probably as long.
-        let room = Vec::with_capacity(self.commands.len());
-        let commands = std::mem::replace(&mut self.commands, room);
-        if let Some(link) = &self.link {
+        let commands = std::mem::take(&mut self.commands);
+        if commands.is_empty() {
+            shelf::COMMANDS.with(|shelf| shelf.put(commands));
+        } else if let Some(link) = &self.link {
             link.supervisor.do_send(Ask(Batch { peer: link.peer, commands }));
         }
     }
@@ -376,12 +377,13 @@ impl<S: Session> Settle for Connection<S> {
 impl<S: Session> Handler<Notices> for Connection<S> {
     type Result = ();
 
-    fn handle(&mut self, Notices(notices): Notices, _: &mut Self::Context) {
+    fn handle(&mut self, Notices(mut notices): Notices, _: &mut Self::Context) {
         let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
         turn.out.reserve(notices.len() * USUAL_FRAME);
-        for notice in notices {
+        for notice in notices.drain(..) {
             self.session.hear(notice, &mut turn);
         }
+        shelf::NOTICES.with(|shelf| shelf.put(notices));
     }
 }
 

@@ -35,6 +35,7 @@ pub mod keeper;
 pub mod link;
 pub mod listener;
 pub mod queue;
+pub mod shelf;
 pub mod socket;
 pub mod supervisor;
 pub mod turn;

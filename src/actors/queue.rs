@@ -8,6 +8,7 @@ use super::Notices;
 use super::alarm::Alarm;
 use super::clock::Clock;
 use super::keeper::{Commit, Fetch, Keeper};
+use super::shelf::{self, Shelf};
 use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
@@ -83,7 +84,7 @@ impl QueueActor {
     /// Ids first: a master that hears of its job's end may use the id at once, and its submit then comes behind this message.
     fn speak(&mut self) {
         if !self.outbox.ids.is_empty() {
-            let events = std::mem::take(&mut self.outbox.ids);
+            let events = std::mem::replace(&mut self.outbox.ids, shelf::ID_EVENTS.with(Shelf::take));
             self.supervisor.do_send(IdEvents { queue: self.queue.number(), events });
         }
         for (peer, notice) in self.outbox.notices.drain(..) {
@@ -91,6 +92,7 @@ impl QueueActor {
             if let Some(desk) = self.peers.get_mut(&peer) {
                 if desk.said.is_empty() {
                     self.told.push(peer);
+                    desk.said = shelf::NOTICES.with(Shelf::take);
                 }
                 desk.said.push(notice);
             }
@@ -174,14 +176,16 @@ pub struct Work {
 impl Handler<Work> for QueueActor {
     type Result = ();
 
-    fn handle(&mut self, Work { batches }: Work, _: &mut Self::Context) {
+    fn handle(&mut self, Work { mut batches }: Work, _: &mut Self::Context) {
         let now = self.now();
-        for Batch { peer, commands } in batches {
+        for Batch { peer, mut commands } in batches.drain(..) {
             let Some(desk) = self.peers.get(&peer) else { continue };
-            for command in commands {
+            for command in commands.drain(..) {
                 self.queue.apply(now, peer, &desk.who, command, &mut self.outbox);
             }
+            shelf::COMMANDS.with(|shelf| shelf.put(commands));
         }
+        shelf::BATCHES.with(|shelf| shelf.put(batches));
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::clock::Clock;
 use super::keeper::{Keeper, Recall};
 use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
+use super::shelf::{self, Shelf};
 use super::turn::{self, Settle};
 use super::{Close, Notices};
 use crate::core::job::PeerMap;
@@ -103,6 +104,7 @@ impl Supervisor {
             let desk = &mut self.queues[queue as usize];
             if desk.batches.is_empty() {
                 self.busy.push(queue);
+                desk.batches = shelf::BATCHES.with(Shelf::take);
             }
             desk.batches.push(batch);
         }
@@ -251,10 +253,11 @@ pub struct IdEvents {
 impl Handler<IdEvents> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, IdEvents { queue, events }: IdEvents, _: &mut Self::Context) {
-        for event in events {
+    fn handle(&mut self, IdEvents { queue, mut events }: IdEvents, _: &mut Self::Context) {
+        for event in events.drain(..) {
             self.router.id_event(queue, event);
         }
+        shelf::ID_EVENTS.with(|shelf| shelf.put(events));
     }
 }
 

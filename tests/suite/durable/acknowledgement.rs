@@ -64,7 +64,11 @@ fn every_word_that_means_on_disk_comes_after_a_sync() {
         }
     };
     ask(&mut peer, &submit("a", ""), &[&accepted("a")]);
-    ask(&mut peer, r#"{"action":"submit","jobs":[{"id":"b"},{"id":"c"}]}"#, &[r#"{"ok":true,"results":[{"id":"b"},{"id":"c"}]}"#]);
+    ask(
+        &mut peer,
+        r#"{"action":"submit","jobs":[{"id":"b"},{"id":"c"}]}"#,
+        &[r#"{"ok":true,"results":[{"id":"b"},{"id":"c"}]}"#],
+    );
     ask(
         &mut master,
         r#"{"action":"submit","id":"d","type":"g","body":0,"durable":true}"#,

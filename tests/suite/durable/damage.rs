@@ -32,7 +32,10 @@ fn outcome(home: &Home, what: &str) -> Option<Vec<String>> {
             let (status, stderr) = (process.wait(PATIENCE), process.stderr.text());
             assert_eq!(status.code(), Some(2), "{what}, stderr: {stderr}");
             let last = stderr.lines().last().unwrap_or_default();
-            assert!(last.contains(&*home.data.to_string_lossy()), "{what}: expected a line with the place, got {stderr}");
+            assert!(
+                last.contains(&*home.data.to_string_lossy()),
+                "{what}: expected a line with the place, got {stderr}"
+            );
             assert!(!stderr.contains("panicked at"), "{what}: {stderr}");
             let after = home.contents();
             for file in &before {

@@ -28,7 +28,8 @@ impl Disk {
 
     /// Takes all the room there is.
     fn fill(&self) {
-        let mut file = File::options().append(true).create(true).open(self.dir.join("filler")).expect("a file can be made");
+        let mut file =
+            File::options().append(true).create(true).open(self.dir.join("filler")).expect("a file can be made");
         for size in [1 << 20, 4096, 1] {
             let block = vec![0; size];
             while file.write_all(&block).is_ok() {}

@@ -187,7 +187,10 @@ impl History {
             }
         }
         for id in line.iter().step_by(5) {
-            assert_error(&master.call(&format!(r#"{{"action":"submit","id":"{id}","type":"u","body":0}}"#)), "id_exists");
+            assert_error(
+                &master.call(&format!(r#"{{"action":"submit","id":"{id}","type":"u","body":0}}"#)),
+                "id_exists",
+            );
         }
     }
 
@@ -226,9 +229,7 @@ impl History {
 
 /// A job's members. It may be tried as often as servers die.
 fn members(id: &str, Known { body, priority, .. }: &Known) -> String {
-    format!(
-        r#""id":"{id}","type":"t","body":{body},"priority":{priority},"max_attempts":100000,"backoff_ms":0"#
-    )
+    format!(r#""id":"{id}","type":"t","body":{body},"priority":{priority},"max_attempts":100000,"backoff_ms":0"#)
 }
 
 /// A body with a spelling that no parser would give back; some are long.

@@ -32,12 +32,8 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for number in 0..5 {
-            let mut client = Client {
-                address: server.tcp(),
-                history: history.clone(),
-                stop: stop.clone(),
-                random: random.fork(),
-            };
+            let mut client =
+                Client { address: server.tcp(), history: history.clone(), stop: stop.clone(), random: random.fork() };
             threads.push(std::thread::spawn(move || if number < 3 { client.submit() } else { client.work() }));
         }
         Load { history: history.clone(), stop, threads }

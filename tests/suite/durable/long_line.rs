@@ -49,8 +49,10 @@ fn fifty_thousand_jobs_outlive_kill_9_in_order_byte_for_byte_and_in_little_memor
             }
             answered += 1;
         };
-        let expected =
-            format!(r#"{{"action":"job","id":{number},"type":"t","body":{},"attempt":1,"lease_ms":1800000}}"#, body(number));
+        let expected = format!(
+            r#"{{"action":"job","id":{number},"type":"t","body":{},"attempt":1,"lease_ms":1800000}}"#,
+            body(number)
+        );
         assert!(job == expected, "expected {expected}, got {job}");
         answers.extend(crate::support::frame(format!(r#"{{"action":"respond","id":{number},"body":0}}"#)));
         if number % 250 == 249 {

@@ -29,8 +29,8 @@ mod times;
 use crate::support::process::unique;
 use crate::support::server::{command, free_ports, run_command};
 use crate::support::{
-    Framed, Heard, PATIENCE, Process, Random, Server, TempDir, assert_error, eventually, eventually_within, gloom_master,
-    gloom_worker, has_program, json, native, skipped,
+    Framed, Heard, PATIENCE, Process, Random, Server, TempDir, assert_error, eventually, eventually_within,
+    gloom_master, gloom_worker, has_program, json, native, skipped,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -148,9 +148,8 @@ fn worker(server: &Server, credit: u32) -> Framed {
 #[track_caller]
 fn expect_job(worker: &mut Framed, id: &str, attempt: u32) {
     let job = worker.receive();
-    let expected = format!(
-        r#"{{"action":"job","id":"{id}","type":"t","body":"the body of {id}","attempt":{attempt},"lease_ms":"#
-    );
+    let expected =
+        format!(r#"{{"action":"job","id":"{id}","type":"t","body":"the body of {id}","attempt":{attempt},"lease_ms":"#);
     assert!(job.starts_with(&expected), "expected {expected}…, got {job}");
 }
 

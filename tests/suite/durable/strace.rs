@@ -11,7 +11,17 @@ pub fn is_missing(test: &str) -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     let works = *WORKS.get_or_init(|| {
         let mut command = Command::new("strace");
-        command.args(["-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO"]);
+        command.args([
+            "-D",
+            "-f",
+            "--seccomp-bpf",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fsync",
+            "-e",
+            "inject=fsync:error=EIO",
+        ]);
         has_program("strace") && command.arg("true").output().is_ok_and(|output| output.status.success())
     });
     if !works {
