@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use criterion::{Criterion, criterion_group, criterion_main};
-use procession::core::{
-    Assignment, Body, Command, Demand, Ending, JobId, Limits, Notice, Receipt, Request, TypeName,
-};
+use procession::core::{Assignment, Body, Command, Demand, Ending, JobId, Limits, Notice, Receipt, Request, TypeName};
 use procession::protocols::{Session, Turn, deputy, gloom, json, native};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -71,7 +69,9 @@ impl<S: Session> Rig<S> {
 fn request_of(command: &Command) -> Option<Request> {
     match command {
         Command::Submit(submission) => Some(submission.request),
-        Command::Join { request, .. } | Command::Answer { request, .. } | Command::Manage { request, .. } => Some(*request),
+        Command::Join { request, .. } | Command::Answer { request, .. } | Command::Manage { request, .. } => {
+            Some(*request)
+        }
         Command::Leave { .. } | Command::Ready { .. } | Command::Forget { .. } => None,
     }
 }
@@ -114,15 +114,20 @@ fn protocols(criterion: &mut Criterion) {
     let submit = framed(&format!(r#"{{"action":"submit","id":"m1-1234","type":"echo","body":{BODY},"priority":5}}"#));
     let respond = framed(&format!(r#"{{"action":"respond","body":{BODY}}}"#));
     let mut master = Rig::<gloom::Master>::new(&gloom::Shared::default());
-    criterion.bench_function("gloom master: submit, ok, result", |bencher| bencher.iter(|| round_trip(&mut master, &submit, b"")));
+    criterion.bench_function("gloom master: submit, ok, result", |bencher| {
+        bencher.iter(|| round_trip(&mut master, &submit, b""))
+    });
     let mut worker = joined::<gloom::Worker>(&(), &framed(r#"{"action":"join","type":"echo"}"#));
-    criterion.bench_function("gloom slave: job, respond, ok", |bencher| bencher.iter(|| round_trip(&mut worker, b"", &respond)));
+    criterion.bench_function("gloom slave: job, respond, ok", |bencher| {
+        bencher.iter(|| round_trip(&mut worker, b"", &respond))
+    });
 
     let submit = format!("{{\"cmd\":\"do\",\"id\":\"m1-1234\",\"type\":\"echo\",\"arg\":{BODY}}}\n").into_bytes();
     let did = format!("{{\"cmd\":\"did\",\"id\":\"m1-1234\",\"res\":{BODY}}}\n").into_bytes();
     let metrics = deputy::Metrics::new(0);
     let mut client = joined::<deputy::Session>(&metrics, b"{\"cmd\":\"can_do\",\"types\":[\"echo\"]}\n");
-    criterion.bench_function("deputy: do, do, did, did", |bencher| bencher.iter(|| round_trip(&mut client, &submit, &did)));
+    criterion
+        .bench_function("deputy: do, do, did, did", |bencher| bencher.iter(|| round_trip(&mut client, &submit, &did)));
 
     let submit = framed(&format!(
         r#"{{"action":"submit","id":"m1-1234","type":"echo","body":{BODY},"durable":false,"notify":true}}"#

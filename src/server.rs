@@ -100,7 +100,9 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         bound.gloom_workers.map(|on| listen::<gloom::Worker>(on, &doorman, (), &supervisor)),
         bound.deputy.map(|on| listen::<deputy::Session>(on, &doorman, metrics.clone(), &supervisor)),
         bound.deputy_socket.map(|(on, _)| listen::<deputy::Session>(on, &doorman, metrics, &supervisor)),
-        bound.tcp.map(|on| listen::<native::Session>(on, &doorman, native::Shared::new(token, Arc::new(World)), &supervisor)),
+        bound.tcp.map(|on| {
+            listen::<native::Session>(on, &doorman, native::Shared::new(token, Arc::new(World)), &supervisor)
+        }),
     ]
     .into_iter()
     .flatten()
@@ -160,7 +162,9 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
         info!(live = found.live, finished = found.archived; "jobs recovered");
     }
     if found.lost {
-        error!("the last commit before the end of the last process is not whole, though it was acknowledged: the disk lied, or somebody cut the file");
+        error!(
+            "the last commit before the end of the last process is not whole, though it was acknowledged: the disk lied, or somebody cut the file"
+        );
     }
     let (router, queues, records) = recovery.finish(found.next_sequence);
     store.commit(&records)?;
@@ -250,7 +254,8 @@ impl Bound {
         let gloom_workers = tcp("gloom-workers", settings.gloom_workers.addr())?;
         let deputy = tcp("deputy", settings.deputy.addr())?;
         let tcp = tcp("tcp", settings.tcp.addr())?;
-        let deputy_socket = settings.deputy_socket.as_deref().map(|path| bind_unix(path, &mut addresses)).transpose()?;
+        let deputy_socket =
+            settings.deputy_socket.as_deref().map(|path| bind_unix(path, &mut addresses)).transpose()?;
         Ok(Bound { tcp, gloom_masters, gloom_workers, deputy, deputy_socket, addresses })
     }
 

@@ -320,7 +320,9 @@ impl<S: Session> Connection<S> {
                 let mut chunk = ReadBuf::new(buffer);
                 match self.socket.poll_read(wake, &mut chunk) {
                     Poll::Pending => return true,
-                    Poll::Ready(Ok(())) if !chunk.filled().is_empty() && *bytes < LINGER_BYTES => *bytes += chunk.filled().len(),
+                    Poll::Ready(Ok(())) if !chunk.filled().is_empty() && *bytes < LINGER_BYTES => {
+                        *bytes += chunk.filled().len()
+                    }
                     Poll::Ready(_) => return false,
                 }
             }

@@ -155,7 +155,13 @@ impl<S: Session> Settle for Listener<S> {
             };
             // A connection that was reset before it was accepted is nobody's concern; no descriptors is everybody's.
             if let Err(error) = accepted
-                && !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected | io::ErrorKind::InvalidInput)
+                && !matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::NotConnected
+                        | io::ErrorKind::InvalidInput
+                )
             {
                 warn!(protocol = S::NAME, error:%; "can't accept connections for a moment");
                 self.closed_until = Some(Instant::now() + BACK_OFF);

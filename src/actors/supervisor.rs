@@ -18,7 +18,8 @@ use crate::core::job::PeerMap;
 use crate::core::record::{StoredJob, StoredState};
 use crate::core::restarts::Restarts;
 use crate::core::{
-    Batch, Bereaved, Census, IdEvent, Introduction, JobId, Notice, Outbox, Peer, Queue, QueueNo, Router, Routes, TypeName,
+    Batch, Bereaved, Census, IdEvent, Introduction, JobId, Notice, Outbox, Peer, Queue, QueueNo, Router, Routes,
+    TypeName,
 };
 
 /// Routes submit, join and respond between connections and queues.

@@ -49,7 +49,11 @@ impl Server {
     }
 }
 
-async fn listen<S: Session>(supervisor: &Addr<Supervisor>, doorman: &Doorman, shared: S::Shared) -> std::net::SocketAddr {
+async fn listen<S: Session>(
+    supervisor: &Addr<Supervisor>,
+    doorman: &Doorman,
+    shared: S::Shared,
+) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     Listener::<S>::new(Endpoint::Tcp(listener), doorman.clone(), shared, supervisor.clone()).start();

@@ -169,7 +169,9 @@ fn servable(mut settings: Settings) -> Result<Box<Settings>, ConfigError> {
         if settings.insecure_no_auth {
             settings.warnings.push(format!("anybody who reaches {address} ({name}) may use it: --insecure-no-auth"));
         } else if name != "tcp" {
-            settings.warnings.push(format!("anybody who reaches {address} ({name}) may use it: its protocol has no tokens"));
+            settings
+                .warnings
+                .push(format!("anybody who reaches {address} ({name}) may use it: its protocol has no tokens"));
         }
     }
     Ok(Box::new(settings))

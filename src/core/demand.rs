@@ -50,7 +50,8 @@ impl Demand {
 
     /// Takes up to `hands` free hands away again (a smaller credit); gives how many.
     pub fn withdraw(&self, hands: u32) -> u32 {
-        let before = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| Some(free.saturating_sub(hands)));
+        let before =
+            self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| Some(free.saturating_sub(hands)));
         before.map_or(0, |free| free.min(hands))
     }
 

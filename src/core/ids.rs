@@ -41,7 +41,8 @@ pub enum Took {
 impl Ids {
     /// Takes an id for a job.
     pub fn take(&mut self, id: &JobId, queue: QueueNo, sequence: u64) -> Took {
-        let entry = self.table.entry(id.hash_value(), |taken| id.is(&taken.token), |taken| JobId::hash_of(&taken.token));
+        let entry =
+            self.table.entry(id.hash_value(), |taken| id.is(&taken.token), |taken| JobId::hash_of(&taken.token));
         match entry {
             Entry::Vacant(place) => {
                 place.insert(Taken { token: id.clone().into_token(), queue, mark: low(sequence) });
@@ -52,7 +53,8 @@ impl Ids {
                 if taken.mark & GIVES_WAY == 0 {
                     return Took::Exists;
                 }
-                let old = std::mem::replace(taken, Taken { token: id.clone().into_token(), queue, mark: low(sequence) });
+                let old =
+                    std::mem::replace(taken, Taken { token: id.clone().into_token(), queue, mark: low(sequence) });
                 Took::GaveWay(old.queue)
             }
         }

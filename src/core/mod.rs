@@ -44,7 +44,10 @@ mod model;
 mod simulation;
 
 pub use census::Census;
-pub use command::{Answer, Assignment, Batch, Command, Deed, Ending, Held, IdEvent, Introduction, Notice, Outbox, Receipt, Refusal, Submission};
+pub use command::{
+    Answer, Assignment, Batch, Command, Deed, Ending, Held, IdEvent, Introduction, Notice, Outbox, Receipt, Refusal,
+    Submission,
+};
 pub use deadlines::{Moment, Now};
 pub use demand::Demand;
 pub use job::{Body, JobId, OnMasterGone, Peer, Policy, QueueNo, Request, TypeName};

@@ -1,7 +1,7 @@
 //! Where every request goes: the supervisor's decisions. Types to queues, ids to jobs, the bounds of the whole server.
 
-use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::command::{Batch, Command, Deed, IdEvent, Notice, Refusal, Submission, weight};
@@ -363,8 +363,12 @@ mod tests {
     #[test]
     fn a_batch_for_several_queues_is_split_in_order() {
         let mut router = router(Limits::default());
-        let routes = route(&mut router, vec![submit(0, "a", "t"), submit(1, "b", "u"), submit(2, "a", "u"), submit(3, "c", "u")]);
-        let targets: Vec<(QueueNo, usize)> = routes.batches.iter().map(|(queue, batch)| (*queue, batch.commands.len())).collect();
+        let routes = route(
+            &mut router,
+            vec![submit(0, "a", "t"), submit(1, "b", "u"), submit(2, "a", "u"), submit(3, "c", "u")],
+        );
+        let targets: Vec<(QueueNo, usize)> =
+            routes.batches.iter().map(|(queue, batch)| (*queue, batch.commands.len())).collect();
         assert_eq!(targets, [(0, 1), (1, 2)]);
         assert_eq!(routes.notices, [(PEER, Notice::Refused { request: 2, refusal: Refusal::IdExists })]);
     }
@@ -412,7 +416,10 @@ mod tests {
         assert_eq!(router.load(), (0, 0));
         let receipt = Receipt { queue: 0, key: 0, sequence: 1, delivery: 1 };
         let answer = Command::Answer { request: 1, receipt, answer: Answer::Release { delay_ms: 0 } };
-        assert_eq!(route(&mut router, vec![answer]).notices, [(PEER, Notice::Refused { request: 1, refusal: Refusal::StaleReceipt })]);
+        assert_eq!(
+            route(&mut router, vec![answer]).notices,
+            [(PEER, Notice::Refused { request: 1, refusal: Refusal::StaleReceipt })]
+        );
         let again = route(&mut router, vec![submit(2, "a", "t")]);
         assert_eq!(again.opened, [(1, TypeName::from_text("t").unwrap())]);
         assert_eq!(again.introductions, [(1, PEER)]);

@@ -84,7 +84,9 @@ impl Workers {
     /// Takes a hand of the worker that waits longest. One with more hands goes to the end of the line.
     pub fn take(&mut self, queue: QueueNo) -> Option<Peer> {
         while let Some((ticket, peer)) = self.line.pop_front() {
-            let Some(worker) = self.by_peer.get_mut(&peer).filter(|worker| worker.ticket == Some(ticket)) else { continue };
+            let Some(worker) = self.by_peer.get_mut(&peer).filter(|worker| worker.ticket == Some(ticket)) else {
+                continue;
+            };
             let taken = worker.demand.take();
             if worker.has_hands(queue) {
                 worker.ticket = Some(self.next_ticket);

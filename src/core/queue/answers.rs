@@ -22,7 +22,15 @@ fn silent_end(end: AttemptEnd) -> Body {
 }
 
 impl Queue {
-    pub(super) fn answer(&mut self, now: Now, peer: Peer, request: u64, receipt: Receipt, answer: Answer, out: &mut Outbox) {
+    pub(super) fn answer(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        request: u64,
+        receipt: Receipt,
+        answer: Answer,
+        out: &mut Outbox,
+    ) {
         let frees_a_hand = !matches!(answer, Answer::Touch { .. });
         match self.running(receipt) {
             Some(run) => self.accept(now, peer, request, run, answer, out),

@@ -163,7 +163,9 @@ impl Queue {
             self.enqueue(due.key);
         }
         while let Some(due) = self.leases.pop(now.at, |due| is_leased(&self.jobs, &self.runs, due)) {
-            let State::Running(run) = self.jobs[due.key as usize].state else { unreachable!("only running jobs are leased") };
+            let State::Running(run) = self.jobs[due.key as usize].state else {
+                unreachable!("only running jobs are leased")
+            };
             self.give_back(now, run, AttemptEnd::LeaseOver, out);
         }
         while let Some(due) = self.records.pop(now.at, |due| is_kept(&self.jobs, due)) {
@@ -229,7 +231,11 @@ impl Queue {
 
     /// The live jobs of a queue that dies.
     pub fn obituary(&self) -> Vec<Bereaved> {
-        let live = self.jobs.iter().map(|(_, job)| job).filter(|job| !matches!(job.state, State::Finished(_)) && !job.orphaned);
+        let live = self
+            .jobs
+            .iter()
+            .map(|(_, job)| job)
+            .filter(|job| !matches!(job.state, State::Finished(_)) && !job.orphaned);
         let bereaved = live.map(|job| Bereaved {
             master: if job.notify { job.master } else { Peer::NONE },
             id: job.id.clone(),
@@ -331,7 +337,15 @@ impl Queue {
         let job = &mut self.jobs[key as usize];
         let lease_ms = job.policy.lease_ms.unwrap_or(worker.lease_ms);
         let ends = self.leases.add(now.at, lease_ms, key, job.sequence);
-        let run = Run { job: key, worker: peer, worker_name: worker.name.clone(), lease_ms, ends, started: now.at, progress: None };
+        let run = Run {
+            job: key,
+            worker: peer,
+            worker_name: worker.name.clone(),
+            lease_ms,
+            ends,
+            started: now.at,
+            progress: None,
+        };
         let run = self.runs.insert(run) as u32;
         worker.runs.push(run);
         job.attempt += 1;
@@ -372,13 +386,16 @@ fn is_scheduled(jobs: &Slab<Job>, due: &Due) -> bool {
 }
 
 fn is_leased(jobs: &Slab<Job>, runs: &Slab<Run>, due: &Due) -> bool {
-    job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(job.state, State::Running(run) if runs[run as usize].ends == due.at))
+    job_of(jobs, due.key, due.sequence)
+        .is_some_and(|job| matches!(job.state, State::Running(run) if runs[run as usize].ends == due.at))
 }
 
 fn is_mortal(jobs: &Slab<Job>, due: &Due) -> bool {
-    job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(job.state, State::Queued | State::Scheduled(_)) && job.expires() == Some(due.at))
+    job_of(jobs, due.key, due.sequence)
+        .is_some_and(|job| matches!(job.state, State::Queued | State::Scheduled(_)) && job.expires() == Some(due.at))
 }
 
 fn is_kept(jobs: &Slab<Job>, due: &Due) -> bool {
-    job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(&job.state, State::Finished(finished) if finished.forget_at == due.at))
+    job_of(jobs, due.key, due.sequence)
+        .is_some_and(|job| matches!(&job.state, State::Finished(finished) if finished.forget_at == due.at))
 }

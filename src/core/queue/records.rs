@@ -157,7 +157,8 @@ impl Queue {
                 let lease = lease_ms.unwrap_or(0);
                 let ends = self.leases.add(now.at, lease, key, sequence);
                 let worker_name = worker;
-                let run = Run { job: key, worker: Peer::NONE, worker_name, lease_ms: lease, ends, started, progress: None };
+                let run =
+                    Run { job: key, worker: Peer::NONE, worker_name, lease_ms: lease, ends, started, progress: None };
                 let run = self.runs.insert(run) as u32;
                 self.jobs[key as usize].state = State::Running(run);
                 if lease_ms.is_none() {
