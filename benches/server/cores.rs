@@ -12,10 +12,10 @@ use crate::process::find_program;
 /// Where the server runs, seen from the load program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// On all cores but the load program's: for throughput.
+    /// On any core: for throughput, since some servers use several threads, and a busy load program keeps its core anyway.
+    Anywhere,
+    /// On all cores but the load program's: for latency, where the scheduler would choose now one core for both, now two.
     Apart,
-    /// On the load program's core: for latency, as what is left otherwise is how long a sleeping core takes to wake.
-    Together,
 }
 
 /// The cores that may be used, as far as there is a choice.
@@ -65,8 +65,8 @@ impl Cores {
     pub fn place(&self, server: u32, place: Place) -> Result<(), Flaw> {
         let Some(choice) = &self.choice else { return Ok(()) };
         let servers = match place {
+            Place::Anywhere => &format!("{},{}", choice.first, choice.others),
             Place::Apart => &choice.others,
-            Place::Together => &choice.first,
         };
         choice.pin(server, servers)?;
         choice.pin(std::process::id(), &choice.first)

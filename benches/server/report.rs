@@ -48,7 +48,7 @@ pub fn tables(results: &Results, plan: &Plan) -> String {
         several => format!("medians of {several} interleaved rounds"),
     };
     let places = if plan.cores.chosen() {
-        "The load program has a core to itself, but shares it with the server in the shapes with one job at a time."
+        "The load program stays on one core; servers use any, but another one in the shapes with one job at a time."
     } else {
         "Server and load program share the cores as the scheduler likes."
     };

@@ -106,7 +106,7 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
         durable: false,
         batch: 1,
         measure: Measure::Steady,
-        place: Place::Apart,
+        place: Place::Anywhere,
         field: &EVERYBODY,
     };
     let durable = |name, title: &str, masters, outstanding, workers| Shape {
@@ -136,7 +136,7 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
     let idle = Shape {
         title: format!("1 × 1 × 1 beside {} idle workers", thousands(crowd)),
         crowd,
-        place: Place::Together,
+        place: Place::Apart,
         ..steady("idle", 1, 1, 1)
     };
     let credit = Shape {
@@ -159,11 +159,11 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
     let shallow = "4 × 64 × 8, 10 jobs of lower priority behind".to_owned();
     let deep = format!("4 × 64 × 8, {} jobs of lower priority behind", thousands(queued));
     vec![
-        Shape { place: Place::Together, field: &EVERYBODY_AND_FILE, ..steady(ALONE, 1, 1, 1) },
+        Shape { place: Place::Apart, field: &EVERYBODY_AND_FILE, ..steady(ALONE, 1, 1, 1) },
         Shape { field: &EVERYBODY_AND_FILE, ..steady(BUSY, 4, 64, 8) },
         steady(WIDE, 64, 16, 64),
         credit,
-        Shape { place: Place::Together, ..durable(DURABLE_ALONE, "1 × 1 × 1", 1, 1, 1) },
+        Shape { place: Place::Apart, ..durable(DURABLE_ALONE, "1 × 1 × 1", 1, 1, 1) },
         durable(DURABLE, "4 × 64 × 8", 4, 64, 8),
         restart,
         body("1KiB", "1 KiB", 1024),
