@@ -1,23 +1,21 @@
 //! The README's commands work as they stand.
 //!
 //! Every fenced block whose info string is `sh test` is run by `bash -eu` in the root of the repository, with the built
-//! `procession` first in the PATH. A server in memory listens on the default ports meanwhile; where they are taken, one on
-//! free ports is used and the numbers in the block are replaced. A block `sh test alone` starts its own server. A block
-//! `text output` right behind it has lines that must appear in this order in what it printed; `…` stands for anything.
-//! A block `python test` is run by `python3` with the Python client at hand.
+//! `procession` first in the PATH, and every `python test` by `python3` with the Python client at hand. A server in memory
+//! listens on the default ports meanwhile, because that is what a reader has; where they are taken, nothing is run, visibly. A
+//! block `sh test alone` starts its own server. A block `text output` right behind one has lines that must appear in this
+//! order in what it printed; `…` stands for anything.
 
 use crate::support::server::{BINARY, command, has_http};
 use crate::support::{Process, Server, TempDir, has_program, skipped};
+use std::fs::File;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::Duration;
 
-/// The default ports are one per machine: tests that want them take turns.
-static DEFAULT_PORTS: Mutex<()> = Mutex::new(());
-
-const DEFAULTS: [(&str, &str); 5] =
-    [("http", "3000"), ("tcp", "3001"), ("gloom_masters", "9998"), ("gloom_workers", "9999"), ("deputy", "11746")];
+/// HTTP first, then those that every build has.
+const DEFAULT_PORTS: [u16; 5] = [3000, 3001, 9998, 9999, 11746];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Language {
@@ -62,48 +60,30 @@ fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
-/// A server on the default ports if they are free, else on others.
-pub fn usual_server() -> Server {
+/// Whether nobody listens where everybody expects the server.
+fn default_ports_are_free() -> bool {
+    let wanted = if has_http() { &DEFAULT_PORTS[..] } else { &DEFAULT_PORTS[1..] };
+    wanted.iter().all(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+}
+
+/// A server where everybody expects it.
+fn usual_server() -> Server {
     let dir = TempDir::new();
-    let mut usual = command(dir.path());
-    usual.args(["--store", "memory:"]);
-    let free = DEFAULTS
-        .iter()
-        .filter(|(name, _)| *name != "http" || has_http())
-        .all(|(_, port)| std::net::TcpListener::bind(format!("127.0.0.1:{port}")).is_ok());
-    if free { Server::spawn(dir, &mut usual) } else { Server::start() }
+    let mut command = command(dir.path());
+    command.args(["--store", "memory:"]);
+    Server::spawn(dir, &mut command)
 }
 
-/// Whether a server listens where everybody expects it.
-pub fn is_usual(server: &Server) -> bool {
-    server.tcp().port() == 3001
+/// The default ports are one set per machine: whoever holds this file's lock may use them.
+fn take_turns() -> File {
+    let path = std::env::temp_dir().join("procession-suite-default-ports.lock");
+    let file = File::create(path).expect("the folder for temporary files is writable");
+    file.lock().expect("a file can be locked");
+    file
 }
 
-/// The text with the default ports replaced by the server's.
-fn with_ports(text: &str, server: &Server) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let length = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - start);
-        let (number, after) = rest[start..].split_at(length);
-        out.push_str(&rest[..start]);
-        let port =
-            DEFAULTS.iter().find(|(_, port)| *port == number).filter(|(name, _)| !server.ports()[*name].is_null());
-        match port {
-            Some((name, _)) => out.push_str(&server.address(name).port().to_string()),
-            None => out.push_str(number),
-        }
-        rest = after;
-    }
-    out + rest
-}
-
-fn run_block(block: &Block, server: Option<&Server>) -> String {
+fn run_block(block: &Block) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let script = match server {
-        Some(server) if !is_usual(server) => with_ports(&block.text, server),
-        _ => block.text.clone(),
-    };
     let binaries = Path::new(BINARY).parent().expect("a binary is in a folder").display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     let (program, arguments) = match language(block) {
@@ -113,7 +93,7 @@ fn run_block(block: &Block, server: Option<&Server>) -> String {
     let mut process = Process::spawn(
         Command::new(program)
             .args(arguments)
-            .arg(&script)
+            .arg(&block.text)
             .current_dir(root)
             .env("PYTHONPATH", root.join("examples/python"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -168,7 +148,10 @@ fn every_marked_block_of_the_readme_runs() {
         blocks.iter().any(|block| language(block).is_some()),
         "expected README.md to have a block that is marked `sh test`"
     );
-    let _turn = DEFAULT_PORTS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _turn = take_turns();
+    if !default_ports_are_free() {
+        return skipped("readme", "a default port is taken");
+    }
     for (number, block) in blocks.iter().enumerate() {
         let interpreter = match language(block) {
             None => continue,
@@ -179,13 +162,8 @@ fn every_marked_block_of_the_readme_runs() {
             skipped(&format!("README.md:{}", block.line), &format!("{interpreter} is missing"));
             continue;
         }
-        let alone = block.info == "sh test alone";
-        let server = if alone { None } else { Some(usual_server()) };
-        if alone && DEFAULTS.iter().any(|(_, port)| std::net::TcpListener::bind(format!("127.0.0.1:{port}")).is_err()) {
-            skipped(&format!("README.md:{}", block.line), "a default port is taken");
-            continue;
-        }
-        let printed = run_block(block, server.as_ref());
+        let _server = (block.info != "sh test alone").then(usual_server);
+        let printed = run_block(block);
         if let Some(output) = blocks.get(number + 1).filter(|next| next.info == "text output") {
             expect_output(output, &printed);
         }
