@@ -5,7 +5,7 @@
 //! the tail of an incomplete frame is kept, so that an idle connection costs next to nothing.
 //!
 //! Bounds (`spec/jobs.md`, bad input): it doesn't read while its peer has too many requests open or too much unread; it
-//! ends a peer that reads nothing for `write_timeout`, lets pile up [`unsent_limit`], or takes longer than `frame_timeout`
+//! ends a peer that reads nothing for `write_timeout`, lets pile up `unsent_limit`, or takes longer than `frame_timeout`
 //! for a frame. A fatal flaw is told before the connection closes: it shuts its side, and for a moment takes in what is
 //! still under way, since closing with unread input would make the system discard what was told.
 

@@ -114,7 +114,7 @@ impl JobId {
         Ok(JobId::new(SmolStr::new(digits)))
     }
 
-    /// The id in a JSON string token that needs no look at its letters (see [`is_plain`]); most are.
+    /// The id in a JSON string token that needs no look at its letters (printable ASCII without escapes); most are.
     pub fn from_plain_token(token: &str) -> Option<JobId> {
         is_plain(token).then(|| JobId::new(SmolStr::new(token)))
     }
@@ -188,7 +188,7 @@ impl TypeName {
         Ok(TypeName(token(text)?))
     }
 
-    /// The type in a JSON string token that needs no look at its letters (see [`is_plain`]); most are.
+    /// The type in a JSON string token that needs no look at its letters (printable ASCII without escapes); most are.
     pub fn from_plain_token(token: &str) -> Option<TypeName> {
         is_plain(token).then(|| TypeName(SmolStr::new(token)))
     }
