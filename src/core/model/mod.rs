@@ -8,13 +8,15 @@
 //! |---|---|
 //! | `naive`, `endings` | the model |
 //! | `steps` | what can happen |
-//! | `trial` | the comparison |
+//! | `trial` | both live through the same steps |
+//! | `comparison` | all that can be seen |
 //! | `shelf` | what the store was told |
 //! | `scene` | a queue for stories that are told by hand |
 //! | `bounds` | nothing grows without need |
 //! | `full_disk` | submits that the store refused |
 
 mod bounds;
+mod comparison;
 mod endings;
 mod full_disk;
 mod naive;

@@ -9,9 +9,9 @@ use proptest::test_runner::TestCaseError;
 use super::naive::{Job, Model, Place};
 use super::shelf::Shelf;
 use super::steps::{By, Field, Jump, NewJob, PEERS, Step, Which, Word};
-use crate::core::command::{Answer, Command, Held, Introduction, Notice, Outbox, Receipt, Submission};
+use crate::core::command::{Answer, Command, Introduction, Outbox, Receipt, Submission};
 use crate::core::ids::{Ids, Took};
-use crate::core::{Body, Demand, IdEvent, JobId, Moment, Now, Peer, Queue, TypeName};
+use crate::core::{Body, Demand, JobId, Moment, Now, Peer, Queue, TypeName};
 
 /// The number of the queue: receipts and demands name it.
 const NUMBER: u32 = 7;
@@ -19,33 +19,34 @@ const NUMBER: u32 = 7;
 /// An alarm further away than this isn't worth waiting for.
 const FAR_MS: u64 = 1_000_000;
 
-type Checked = Result<(), TestCaseError>;
+/// Whether both agree.
+pub(super) type Checked = Result<(), TestCaseError>;
 
 /// The queue, its model, and the sessions around them.
 pub(super) struct Trial {
-    queue: Queue,
-    model: Model,
-    shelf: Shelf,
-    now: Now,
-    sessions: Vec<Session>,
-    ids: Ids,
+    pub(super) queue: Queue,
+    pub(super) model: Model,
+    pub(super) shelf: Shelf,
+    pub(super) now: Now,
+    pub(super) sessions: Vec<Session>,
+    pub(super) ids: Ids,
     /// Every receipt that was ever handed out, and to whom.
-    receipts: Vec<(Receipt, Peer)>,
+    pub(super) receipts: Vec<(Receipt, Peer)>,
     /// The same by what names an attempt without a key.
-    by_attempt: HashMap<(u64, u32), Receipt>,
-    sequence: u64,
-    request: u64,
-    peers_born: u64,
+    pub(super) by_attempt: HashMap<(u64, u32), Receipt>,
+    pub(super) sequence: u64,
+    pub(super) request: u64,
+    pub(super) peers_born: u64,
 }
 
 /// A peer as its connection knows it.
-struct Session {
-    peer: Peer,
-    who: Introduction,
+pub(super) struct Session {
+    pub(super) peer: Peer,
+    pub(super) who: Introduction,
     /// Attempts it was given and has not spoken its last word on.
-    in_hand: Vec<Receipt>,
+    pub(super) in_hand: Vec<Receipt>,
     /// It owes the queue a word: a hand came free that the queue waits for.
-    owes_ready: bool,
+    pub(super) owes_ready: bool,
 }
 
 impl Trial {
@@ -290,67 +291,6 @@ impl Trial {
         self.compare(got, wanted, true)
     }
 
-    /// Compares all that can be seen. Jobs that end `together` may be told of in any order.
-    fn compare(&mut self, got: Outbox, wanted: Outbox, together: bool) -> Checked {
-        for event in &got.ids {
-            match event {
-                IdEvent::Freed { id, sequence, .. } => self.ids.free(id, *sequence),
-                IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(id, *sequence, true),
-                IdEvent::Taken { id, sequence } => self.ids.set_gives_way(id, *sequence, false),
-                // The archive lets go at once, so that ids meet again.
-                IdEvent::Archived { id, sequence, .. } => self.ids.free(id, *sequence),
-                IdEvent::RetryDecided { .. } => {}
-                IdEvent::Stowed { .. } => unreachable!("bodies are small"),
-            }
-        }
-        for (peer, notice) in &got.notices {
-            if let Notice::Assigned(assignment) = notice {
-                let receipt = assignment.receipt;
-                self.receipts.push((receipt, *peer));
-                self.by_attempt.insert((receipt.sequence, receipt.delivery), receipt);
-                let session = self.sessions.iter_mut().find(|session| session.peer == *peer);
-                session.expect("nobody else works").in_hand.push(receipt);
-            }
-        }
-        prop_assert_eq!(said(got.notices, together), said(wanted.notices, together));
-        let held = said(released(&got.held), together);
-        prop_assert_eq!(held, said(released(&wanted.held), together), "held for the store");
-        prop_assert!(
-            got.held.is_empty() || !got.records.is_empty(),
-            "a word waits for the store, which is told nothing"
-        );
-        self.shelf.keep(got.records)?;
-        self.shelf.compare(self.now, &self.model)?;
-        prop_assert_eq!(sorted(got.ids), sorted(wanted.ids));
-        let census = self.queue.census();
-        prop_assert!(census.is_balanced(), "{:?}", census);
-        prop_assert_eq!(census, self.model.census());
-        prop_assert_eq!(self.queue.next_alarm(), self.model.next_alarm());
-        prop_assert_eq!(self.queue.joined(), self.model.workers.iter().filter(|worker| worker.joined).count());
-        prop_assert_eq!(self.queue.workers_known(), self.model.workers.len());
-        for job in self.model.jobs.iter().filter(|job| !job.orphaned) {
-            let record = match &job.place {
-                Place::Finished { outcome, detail, .. } => Some((*outcome, detail.clone())),
-                Place::Scheduled(_) | Place::Queued | Place::Running { .. } => None,
-            };
-            prop_assert_eq!(self.queue.record_of(&job.id), record);
-        }
-        Ok(())
-    }
-
-    fn obituary_names_everyone(&mut self) -> Checked {
-        let mut got: Vec<(Peer, String)> =
-            self.queue.obituary().into_iter().map(|job| (job.master, job.id.to_string())).collect();
-        let live = self.model.jobs.iter().filter(|job| !job.orphaned && !matches!(job.place, Place::Finished { .. }));
-        let mut wanted: Vec<(Peer, String)> =
-            live.map(|job| (if job.notify { job.master } else { Peer::NONE }, job.id.to_string())).collect();
-        got.sort();
-        wanted.sort();
-        prop_assert_eq!(got, wanted);
-        prop_assert_eq!(self.ids.len(), self.model.jobs.iter().filter(|job| !job.orphaned).count());
-        Ok(())
-    }
-
     /// From alarm to alarm, until nothing is due any more.
     fn outlive_everything(&mut self) -> Checked {
         while self.model.next_alarm().is_some_and(|alarm| alarm.ms_since(self.now.at) < FAR_MS) {
@@ -388,37 +328,4 @@ fn answer(word: Word, number: u64) -> Answer {
         Word::Touch { lease_ms } => Answer::Touch { lease_ms, progress: None },
         Word::Release { delay_ms } => Answer::Release { delay_ms },
     }
-}
-
-fn released(held: &[Held]) -> Vec<(Peer, Notice)> {
-    held.iter().map(|held| (held.peer, held.notice.clone())).collect()
-}
-
-/// What was said to each peer, in order, without keys.
-fn said(mut notices: Vec<(Peer, Notice)>, together: bool) -> Vec<(Peer, Notice)> {
-    for (_, notice) in &mut notices {
-        match notice {
-            Notice::Assigned(assignment) => assignment.receipt.key = 0,
-            Notice::Withdrawn { receipt } => receipt.key = 0,
-            Notice::Done { .. } | Notice::Refused { .. } | Notice::Ended { .. } | Notice::Lost { .. } => {}
-        }
-    }
-    notices.sort_by_cached_key(|(peer, notice)| match notice {
-        Notice::Ended { id, .. } if together => (*peer, id.text().into_owned()),
-        _ => (*peer, String::new()),
-    });
-    notices
-}
-
-/// What was said of each id, in order.
-fn sorted(mut ids: Vec<IdEvent>) -> Vec<IdEvent> {
-    ids.sort_by_cached_key(|event| match event {
-        IdEvent::Freed { id, .. }
-        | IdEvent::GivesWay { id, .. }
-        | IdEvent::Taken { id, .. }
-        | IdEvent::Archived { id, .. }
-        | IdEvent::RetryDecided { id } => id.to_string(),
-        IdEvent::Stowed { .. } => unreachable!("bodies are small"),
-    });
-    ids
 }

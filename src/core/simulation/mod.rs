@@ -8,14 +8,18 @@
 //!
 //! | file | its noun |
 //! |---|---|
-//! | `world` | the server: mail and turns |
+//! | `world` | the server: peers, mail, the store, time |
+//! | `turn` | the turn of a queue |
 //! | `session` | what peers do |
 //! | `ledger` | what was seen, and the laws |
+//! | `crashes` | durable jobs over many lives of a server |
 //! | `dice` | chance that can be repeated |
 
+mod crashes;
 mod dice;
 mod ledger;
 mod session;
+mod turn;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

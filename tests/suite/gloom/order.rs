@@ -136,7 +136,34 @@ fn the_reply_to_a_submit_comes_before_its_result() {
 }
 
 #[test]
-fn results_wait_behind_outstanding_replies() {
+fn results_wait_behind_replies_that_wait_for_the_disk() {
+    let server = Server::with_store(TempDir::new(), &["--store", "file:data"]);
+    let mut worker = gloom_worker(&server, "t");
+    let mut master = gloom_master(&server);
+    for round in 0..50 {
+        // In one segment: durable jobs, whose oks wait for a sync, and behind them a transient one, which is worked at once.
+        // When its worker has it, the server has read all; so its result comes behind all oks, however fast it is.
+        let durable = |n: u32| format!(r#""{round}-{n}""#);
+        let quick = format!(r#""{round}-quick""#);
+        let mut burst = Vec::new();
+        for n in 0..5 {
+            let id = durable(n);
+            burst.extend(frame(format!(r#"{{"action":"submit","id":{id},"type":"disk","body":0,"durable":true}}"#)));
+        }
+        burst.extend(frame(format!(r#"{{"action":"submit","id":{quick},"type":"t","body":0}}"#)));
+        master.raw(&burst);
+        worker.expect_job(&quick, "t", "0");
+        worker.respond("1");
+        for n in 0..5 {
+            master.expect(&format!(r#"{{"ok":true,"id":{}}}"#, durable(n)));
+        }
+        master.expect(&format!(r#"{{"ok":true,"id":{quick}}}"#));
+        master.expect_result(&quick, "1");
+    }
+}
+
+#[test]
+fn results_wait_behind_the_replies_to_a_burst() {
     let server = Server::start();
     with_workers(&server, 4, || {
         let mut master = gloom_master(&server);

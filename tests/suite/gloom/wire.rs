@@ -34,6 +34,30 @@ fn header_and_payload_come_in_one_write() {
 }
 
 #[test]
+fn a_frame_is_never_seen_without_its_payload() {
+    let server = Server::start();
+    let mut master = gloom_master(&server);
+    let mut worker = gloom_worker(&server, "t");
+    // Whoever waits with room for more than a header gets the whole frame: it was one write.
+    let read_what_is_there = |stream: &mut std::net::TcpStream| {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a time limit");
+        let mut block = [0; 4096];
+        let got = stream.read(&mut block).expect("a frame comes");
+        assert!(got > 4, "expected header and payload together, got {got} bytes");
+        let length = u32::from_be_bytes(block[..4].try_into().expect("four bytes")) as usize;
+        assert_eq!(got, 4 + length, "expected one whole frame");
+    };
+    for round in 0..300 {
+        master.send(format!(r#"{{"action":"submit","id":{round},"type":"t","body":"{}"}}"#, "b".repeat(round)));
+        read_what_is_there(&mut master.stream);
+        read_what_is_there(&mut worker.stream);
+        worker.send(r#"{"action":"respond","body":1}"#);
+        read_what_is_there(&mut worker.stream);
+        read_what_is_there(&mut master.stream);
+    }
+}
+
+#[test]
 fn frames_may_be_split_at_every_byte() {
     let server = Server::start();
     let mut master = gloom_master(&server);
