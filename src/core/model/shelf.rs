@@ -78,7 +78,6 @@ impl Shelf {
         }
         let demand = Arc::new(Demand::new(1_000));
         let who = Introduction { name: Arc::from("worker"), demand, lease_ms: HOUR_MS };
-        queue.tick(now, &mut out);
         queue.apply(now, Peer(1), &who, Command::Join { request: 0, types: Vec::new() }, &mut out);
         queue.settle(now, &mut out);
         prop_assert!(queue.census().is_balanced());

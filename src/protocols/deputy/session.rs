@@ -219,8 +219,8 @@ impl Session {
             })?;
         let result = res.map_or_else(Body::default, |raw| Body::from(raw.as_bytes()));
         let request = self.replies.expect(Asked::Did { id, receipt });
-        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Complete(result) });
         self.working.free_hand(Some(receipt.queue), turn.commands);
+        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Complete(result) });
         Ok(())
     }
 

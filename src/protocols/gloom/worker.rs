@@ -128,20 +128,20 @@ impl Worker {
     fn respond(&mut self, body: &str, turn: &mut Turn<'_>) -> Result<(), Refused> {
         let (id, receipt) = self.in_hand.take().ok_or(Refused::because("invalid_state", "not_processing"))?;
         let request = self.line.replies.expect(Asked::Respond { id, receipt });
-        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Complete(Body::from(body.as_bytes())) });
         self.free_hand(receipt, turn);
+        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Complete(Body::from(body.as_bytes())) });
         Ok(())
     }
 
     /// A job that was on its way when the slave switched to another type.
     fn give_back(&mut self, receipt: Receipt, turn: &mut Turn<'_>) {
         let request = self.line.replies.expect(Asked::GivenBack { receipt });
-        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Release { delay_ms: 0 } });
         self.free_hand(receipt, turn);
+        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Release { delay_ms: 0 } });
     }
 
     fn free_hand(&mut self, receipt: Receipt, turn: &mut Turn<'_>) {
-        // The answered queue looks by itself.
+        // The answered queue looks by itself; the others first, or it would always be the one that gets the hand.
         let others = self.demand.free(1).into_iter().filter(|queue| *queue != receipt.queue);
         turn.commands.extend(others.map(|queue| Command::Ready { queue }));
     }

@@ -102,8 +102,8 @@ impl Session {
         match self.working.take(raw_id) {
             Ok(Held { id, receipt }) => {
                 let request = self.line.replies.expect(Asked::Answer { id, receipt });
-                turn.commands.push(Command::Answer { request, receipt, answer });
                 self.working.free_hand(Some(receipt.queue), turn.commands);
+                turn.commands.push(Command::Answer { request, receipt, answer });
                 Ok(())
             }
             Err(not_held) => self.ask_whether_exists(not_held, turn),
@@ -134,7 +134,7 @@ impl Session {
     /// A job that was on its way when the worker left its type.
     fn give_back(&mut self, receipt: Receipt, turn: &mut Turn<'_>) {
         let request = self.line.replies.expect(Asked::GivenBack { receipt });
-        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Release { delay_ms: 0 } });
         self.working.free_hand(Some(receipt.queue), turn.commands);
+        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Release { delay_ms: 0 } });
     }
 }

@@ -141,24 +141,24 @@ fn results_wait_behind_replies_that_wait_for_the_disk() {
     let mut worker = gloom_worker(&server, "t");
     let mut master = gloom_master(&server);
     for round in 0..50 {
-        // In one segment: durable jobs, whose oks wait for a sync, and behind them a transient one, which is worked at once.
-        // When its worker has it, the server has read all; so its result comes behind all oks, however fast it is.
-        let durable = |n: u32| format!(r#""{round}-{n}""#);
-        let quick = format!(r#""{round}-quick""#);
+        // In one segment: a transient job, which is worked at once, among durable ones, whose oks wait for a sync. The server
+        // reads all of it at a time; so however fast the result is, it comes behind all oks.
+        let id = |n: u32| format!(r#""{round}-{n}""#);
         let mut burst = Vec::new();
-        for n in 0..5 {
-            let id = durable(n);
-            burst.extend(frame(format!(r#"{{"action":"submit","id":{id},"type":"disk","body":0,"durable":true}}"#)));
+        for n in 0..7 {
+            let (job_type, durable) = if n == 3 { ("t", false) } else { ("disk", true) };
+            burst.extend(frame(format!(
+                r#"{{"action":"submit","id":{},"type":"{job_type}","body":0,"durable":{durable}}}"#,
+                id(n)
+            )));
         }
-        burst.extend(frame(format!(r#"{{"action":"submit","id":{quick},"type":"t","body":0}}"#)));
         master.raw(&burst);
-        worker.expect_job(&quick, "t", "0");
+        worker.expect_job(&id(3), "t", "0");
         worker.respond("1");
-        for n in 0..5 {
-            master.expect(&format!(r#"{{"ok":true,"id":{}}}"#, durable(n)));
+        for n in 0..7 {
+            master.expect(&format!(r#"{{"ok":true,"id":{}}}"#, id(n)));
         }
-        master.expect(&format!(r#"{{"ok":true,"id":{quick}}}"#));
-        master.expect_result(&quick, "1");
+        master.expect_result(&id(3), "1");
     }
 }
 
