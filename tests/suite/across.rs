@@ -236,3 +236,27 @@ fn a_master_that_left_takes_its_jobs_whoever_would_have_worked_them() {
     worker.expect_all_accepted();
     worker.expect_silence();
 }
+
+#[test]
+fn no_type_of_a_worker_starves_while_another_is_busy() {
+    let server = Server::start();
+    let mut master = server.deputy_client();
+    for n in 0..20 {
+        for kind in ["a", "b", "c"] {
+            master.send(&format!(r#"{{"cmd":"do","id":"{kind}{n}","type":"{kind}","arg":0}}"#));
+        }
+    }
+    master.expect_all_accepted();
+    let mut worker = server.deputy_client();
+    worker.send(r#"{"cmd":"can_do","types":["a","b","c"]}"#);
+    let mut worked = std::collections::BTreeMap::<String, u32>::new();
+    for _ in 0..18 {
+        let job = json(&worker.receive());
+        *worked.entry(job["type"].as_str().expect("a job has a type").to_owned()).or_default() += 1;
+        worker.send(&format!(r#"{{"cmd":"did","id":{},"res":0}}"#, job["id"]));
+    }
+    assert!(
+        worked.len() == 3 && worked.values().all(|times| *times >= 3),
+        "expected all types to be worked, got {worked:?}"
+    );
+}
