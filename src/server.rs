@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
+use actix::{Actor, Addr, AsyncContext, Recipient};
+use actix_rt::Arbiter;
 use log::{error, info, warn};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,8 +68,8 @@ const VERBOSE_EVERY: Duration = Duration::from_secs(5);
 /// [`StartError`]: nothing was created or deleted then.
 pub fn run(settings: Settings) -> Result<(), StartError> {
     // As a task of its own: the future that a system blocks on is polled whenever anything wakes.
-    actix::System::new().block_on(async {
-        actix::spawn(serve(settings)).await.map_err(|error| StartError::System(io::Error::other(error)))?
+    actix_rt::System::new().block_on(async {
+        actix_rt::spawn(serve(settings)).await.map_err(|error| StartError::System(io::Error::other(error)))?
     })
 }
 
@@ -91,7 +92,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let doorman = Doorman::new(limits, threads.iter().map(Arbiter::handle).collect());
     let metrics = deputy::Metrics::new(wall_ms());
     if settings.deputy_verbose {
-        actix::spawn(write_metrics(metrics.clone()));
+        actix_rt::spawn(write_metrics(metrics.clone()));
     }
     let socket = bound.deputy_socket.as_ref().map(|(_, path)| path.clone());
     let token = settings.token.as_ref().map(|token| Arc::from(token.expose()));

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context as Wake, Poll};
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, ArbiterHandle, Context, Handler};
+use actix::{Actor, ActorContext, Addr, Context, Handler};
+use actix_rt::ArbiterHandle;
 use log::{debug, warn};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
