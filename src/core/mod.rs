@@ -35,6 +35,7 @@ pub mod recovery;
 pub mod restarts;
 pub mod retry;
 pub mod router;
+pub mod statistics;
 pub mod waiting;
 pub mod workers;
 
