@@ -39,7 +39,8 @@ struct Scene {
 
 impl Scene {
     fn new(types: u32, hands: u32) -> Scene {
-        let worker = Introduction { name: Arc::from("w"), demand: Arc::new(Demand::new(hands)), lease_ms: 60_000 };
+        let worker =
+            Introduction { name: "w".into(), demand: Arc::new(Demand::new(hands)), lease_ms: 60_000, outlives: false };
         let queues = (0..types).map(|number| Queue::new(number, TypeName::unnamed(), false)).collect();
         Scene {
             queues,

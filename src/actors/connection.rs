@@ -28,7 +28,7 @@ use super::socket::Socket;
 use super::supervisor::{Ask, PeerCame, Supervisor};
 use super::turn::{self, Settle};
 use super::{Close, Notices};
-use crate::core::{Batch, Command, Demand, Introduction, Limits, Peer};
+use crate::core::{Batch, Command, Demand, Introduction, Limits, Peer, PeerName};
 use crate::protocols::{Session, Turn};
 
 /// One read takes at most so much.
@@ -100,7 +100,7 @@ pub struct Arrival<S: Session> {
     /// Its number.
     pub peer: Peer,
     /// How it is called in lists and histories.
-    pub name: Arc<str>,
+    pub name: PeerName,
     /// What the sessions of its listener share.
     pub shared: S::Shared,
     /// The bounds.
@@ -121,7 +121,7 @@ impl<S: Session> Connection<S> {
         let demand = Arc::new(Demand::new(S::HANDS));
         let session = S::new(&shared, &limits, &demand);
         Connection::create(|ctx: &mut Context<Self>| {
-            let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS };
+            let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS, outlives: false };
             let me = ctx.address();
             supervisor.do_send(PeerCame { peer, who, notices: me.clone().recipient(), close: me.recipient() });
             Connection {

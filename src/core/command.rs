@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::demand::Demand;
-use super::job::{Body, JobId, Peer, Policy, QueueNo, Request, TypeName};
+use super::job::{Body, JobId, Peer, PeerName, Policy, QueueNo, Request, TypeName};
 use super::record::Record;
 
 /// What one peer asks, in the order it asked.
@@ -383,9 +383,12 @@ impl Outbox {
 #[derive(Clone, Debug)]
 pub struct Introduction {
     /// How it is called in histories and lists.
-    pub name: Arc<str>,
+    pub name: PeerName,
     /// How many jobs it wants.
     pub demand: Arc<Demand>,
     /// The lease of jobs that name none, in milliseconds.
     pub lease_ms: u64,
+    /// Its peer is no connection that it lives by (a long poll, a processor): when the peer leaves, what it holds stays its
+    /// own under the lease, also over a restart of the server (`spec/jobs.md`, guarantee 6).
+    pub outlives: bool,
 }

@@ -57,6 +57,38 @@ impl Peer {
     pub const NONE: Peer = Peer(0);
 }
 
+/// How a peer is called in histories and lists: `PROTOCOL:NAME`, as in `deputy:127.0.0.1:4711`. Shared, and one word wide,
+/// since every job and every attempt names one.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct PeerName(Arc<Box<str>>);
+
+impl PeerName {
+    /// The protocol, and the name within it.
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once(':').unwrap_or(("", &self.0))
+    }
+}
+
+impl From<&str> for PeerName {
+    fn from(name: &str) -> PeerName {
+        PeerName(Arc::new(name.into()))
+    }
+}
+
+impl From<String> for PeerName {
+    fn from(name: String) -> PeerName {
+        PeerName(Arc::new(name.into()))
+    }
+}
+
+impl std::ops::Deref for PeerName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Why a text can't be an id or a type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadName {
@@ -334,6 +366,8 @@ pub(crate) struct Job {
     pub(crate) policy: Arc<Policy>,
     /// Who submitted it, where that matters later; else [`Peer::NONE`].
     pub(crate) master: Peer,
+    /// How that one was called.
+    pub(crate) master_name: PeerName,
     pub(crate) accepted: Moment,
     /// What its time to live is counted from: its acceptance, or its last retry.
     pub(crate) born: Moment,
@@ -344,11 +378,13 @@ pub(crate) struct Job {
     pub(crate) deliveries: u32,
     /// Its neighbours in its master's chain (see `masters`).
     pub(crate) chain: Links,
-    /// The attempts that ended without a result.
+    /// The attempts that have ended.
     #[expect(clippy::box_collection, reason = "8 bytes instead of 24, and most jobs have none")]
     pub(crate) history: Option<Box<Vec<Attempt>>>,
     /// Its master left while it ran: it finishes for nobody and its id is free already.
     pub(crate) orphaned: bool,
+    /// Its priority was changed since it was accepted.
+    pub(crate) reprioritized: bool,
     /// Its master wants to hear how it ended.
     pub(crate) notify: bool,
     /// Its body has left memory once: it is no longer counted there.
@@ -405,13 +441,13 @@ pub enum Outcome {
     Expired,
 }
 
-/// An attempt that ended without a result.
+/// An attempt that has ended.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// The name of the worker.
-    pub worker: Arc<str>,
+    /// Who had it.
+    pub worker: PeerName,
     /// When it began.
     pub started: Moment,
     /// When it ended.
@@ -422,9 +458,11 @@ pub struct Attempt {
     pub error: Option<Body>,
 }
 
-/// Why an attempt ended without a result.
+/// How an attempt ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AttemptEnd {
+    /// With a result.
+    Completed,
     /// The worker said so.
     Failed,
     /// The worker gave it back.
@@ -441,6 +479,7 @@ impl AttemptEnd {
     /// One word for people and programs.
     pub fn as_str(self) -> &'static str {
         match self {
+            AttemptEnd::Completed => "completed",
             AttemptEnd::Failed => "failed",
             AttemptEnd::Released => "released",
             AttemptEnd::WorkerGone => "worker_gone",

@@ -51,7 +51,7 @@ pub use command::{
 };
 pub use deadlines::{Moment, Now};
 pub use demand::Demand;
-pub use job::{Body, JobId, OnMasterGone, Peer, Policy, QueueNo, Request, TypeName};
+pub use job::{Body, JobId, OnMasterGone, Peer, PeerName, Policy, QueueNo, Request, TypeName};
 pub use limits::Limits;
 pub use queue::{Bereaved, Queue};
 pub use recovery::Recovery;

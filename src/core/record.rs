@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 // What a record is made of: a store needs nothing else of the core.
-pub use super::job::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
+pub use super::job::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, PeerName, Policy, TypeName};
 
 /// One change of what is kept. Within a batch the last word on a job holds.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,7 +45,7 @@ pub struct StoredJob {
     pub id: JobId,
     /// Its type.
     pub kind: TypeName,
-    /// Its priority.
+    /// Its priority when it was accepted.
     pub priority: i64,
     /// Its body.
     pub body: Body,
@@ -55,6 +55,8 @@ pub struct StoredJob {
     pub created_ms: u64,
     /// What its time to live is counted from.
     pub born_ms: u64,
+    /// Who submitted it.
+    pub master: PeerName,
     /// How far it is.
     pub progress: Progress,
 }
@@ -68,7 +70,9 @@ pub struct Progress {
     pub attempt: u32,
     /// Deliveries ever.
     pub deliveries: u32,
-    /// The attempts that ended without a result.
+    /// Its priority, where that was changed since.
+    pub priority: Option<i64>,
+    /// The attempts that have ended.
     pub history: Vec<StoredAttempt>,
 }
 
@@ -85,7 +89,7 @@ pub enum StoredState {
     /// In the hands of a worker.
     Running {
         /// Whose.
-        worker: Arc<str>,
+        worker: PeerName,
         /// Since when.
         started_ms: u64,
         /// The lease, for one whose holder outlives the server's connections (a long-poller, a processor); none where it
@@ -105,13 +109,13 @@ pub enum StoredState {
     },
 }
 
-/// An attempt that ended without a result.
+/// An attempt that has ended.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StoredAttempt {
     /// Its number, from 1.
     pub number: u32,
-    /// The name of the worker.
-    pub worker: Arc<str>,
+    /// Who had it.
+    pub worker: PeerName,
     /// When it began.
     pub started_ms: u64,
     /// When it ended.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use super::command::Introduction;
 use super::demand::Demand;
-use super::job::{Peer, PeerMap, QueueNo};
+use super::job::{Peer, PeerMap, PeerName, QueueNo};
 
 /// A worker in the eyes of one queue.
 #[derive(Debug)]
 pub struct Worker {
     /// How it is called.
-    pub name: Arc<str>,
+    pub name: PeerName,
     /// The lease of jobs that name none, in milliseconds.
     pub lease_ms: u64,
     demand: Arc<Demand>,

@@ -11,7 +11,7 @@ use proptest::sample::Index;
 
 use super::sqlite::{Options, Sqlite};
 use super::{Archived, Memory, Page, Query, Recalled, Recovered, Store, StoreError};
-use crate::core::record::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
+use crate::core::record::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, PeerName, Policy, TypeName};
 use crate::core::record::{Progress, Record, StoredAttempt, StoredJob, StoredState};
 
 /// A folder of its own, gone with it.
@@ -100,7 +100,14 @@ pub(super) fn job(sequence: u64, body: &str) -> StoredJob {
         policy: Arc::new(Policy::durable()),
         created_ms: 1_790_000_000_000 + sequence,
         born_ms: 1_790_000_000_000 + sequence,
-        progress: Progress { state: StoredState::Queued, attempt: 0, deliveries: 0, history: Vec::new() },
+        master: "deputy:127.0.0.1:4711".into(),
+        progress: Progress {
+            state: StoredState::Queued,
+            attempt: 0,
+            deliveries: 0,
+            priority: None,
+            history: Vec::new(),
+        },
     }
 }
 
@@ -110,13 +117,19 @@ pub(super) fn put(job: StoredJob) -> Record {
 
 pub(super) fn running(sequence: u64) -> Record {
     let state = StoredState::Running { worker: "w1".into(), started_ms: 1_790_000_000_500, lease_ms: None };
-    Record::Change { sequence, progress: Progress { state, attempt: 1, deliveries: 1, history: Vec::new() } }
+    Record::Change {
+        sequence,
+        progress: Progress { state, attempt: 1, deliveries: 1, priority: None, history: Vec::new() },
+    }
 }
 
 pub(super) fn finished(sequence: u64, outcome: Outcome, forget_ms: u64) -> Record {
     let detail = (outcome == Outcome::Completed).then(|| Body::from(b"{\"ok\":true}".as_slice()));
     let state = StoredState::Finished { outcome, detail, at_ms: 1_790_000_001_000, forget_ms };
-    Record::Change { sequence, progress: Progress { state, attempt: 1, deliveries: 1, history: Vec::new() } }
+    Record::Change {
+        sequence,
+        progress: Progress { state, attempt: 1, deliveries: 1, priority: None, history: Vec::new() },
+    }
 }
 
 const ALL: Query =
@@ -426,8 +439,8 @@ fn stored_job() -> impl Strategy<Value = StoredJob> {
     ];
     let kind = "[ab]|\\PC{1,9}".prop_map(|kind| TypeName::from_text(&kind).unwrap());
     let times = (0..1_u64 << 62, 0..1_u64 << 62);
-    (id, kind, any::<i64>(), body(), policy(), times, progress()).prop_map(
-        |(id, kind, priority, body, policy, (created_ms, born_ms), progress)| StoredJob {
+    (id, kind, any::<i64>(), body(), policy(), times, peer(), progress()).prop_map(
+        |(id, kind, priority, body, policy, (created_ms, born_ms), master, progress)| StoredJob {
             sequence: 0,
             id,
             kind,
@@ -436,9 +449,14 @@ fn stored_job() -> impl Strategy<Value = StoredJob> {
             policy: Arc::new(policy),
             created_ms,
             born_ms,
+            master,
             progress,
         },
     )
+}
+
+fn peer() -> impl Strategy<Value = PeerName> {
+    "\\PC{0,9}".prop_map(PeerName::from)
 }
 
 fn body() -> impl Strategy<Value = Body> {
@@ -470,12 +488,11 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn progress() -> impl Strategy<Value = Progress> {
-    let worker = || "\\PC{0,9}".prop_map(Arc::<str>::from);
     let finished = (outcome(), option::of(prop_oneof![Just(Body::default()), body()]), any::<u64>(), 0..6_u64);
     let state = prop_oneof![
         any::<u64>().prop_map(|at_ms| StoredState::Scheduled { at_ms }),
         Just(StoredState::Queued),
-        (worker(), any::<u64>(), option::of(any::<u64>()))
+        (peer(), any::<u64>(), option::of(any::<u64>()))
             .prop_map(|(worker, started_ms, lease_ms)| StoredState::Running { worker, started_ms, lease_ms }),
         finished.prop_map(|(outcome, detail, at_ms, forget_ms)| StoredState::Finished {
             outcome,
@@ -490,8 +507,9 @@ fn progress() -> impl Strategy<Value = Progress> {
         Just(AttemptEnd::WorkerGone),
         Just(AttemptEnd::LeaseOver),
         Just(AttemptEnd::Cancelled),
+        Just(AttemptEnd::Completed),
     ];
-    let attempt = (any::<u32>(), worker(), any::<u64>(), any::<u64>(), end, option::of(body())).prop_map(
+    let attempt = (any::<u32>(), peer(), any::<u64>(), any::<u64>(), end, option::of(body())).prop_map(
         |(number, worker, started_ms, ended_ms, end, error)| StoredAttempt {
             number,
             worker,
@@ -501,10 +519,7 @@ fn progress() -> impl Strategy<Value = Progress> {
             error,
         },
     );
-    (state, any::<u32>(), any::<u32>(), vec(attempt, 0..3)).prop_map(|(state, attempt, deliveries, history)| Progress {
-        state,
-        attempt,
-        deliveries,
-        history,
-    })
+    (state, any::<u32>(), any::<u32>(), option::of(any::<i64>()), vec(attempt, 0..3)).prop_map(
+        |(state, attempt, deliveries, priority, history)| Progress { state, attempt, deliveries, priority, history },
+    )
 }

@@ -22,7 +22,8 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(stores: bool) -> Scene {
-        let worker = Introduction { name: Arc::from("worker"), demand: Arc::new(Demand::new(0)), lease_ms: 60_000 };
+        let worker =
+            Introduction { name: "worker".into(), demand: Arc::new(Demand::new(0)), lease_ms: 60_000, outlives: false };
         let queue = Queue::new(0, TypeName::unnamed(), stores);
         let mut scene = Scene { queue, now: Now::default(), out: Outbox::default(), worker, sequence: 0 };
         scene.say(Command::Join { request: 0, types: Vec::new() });

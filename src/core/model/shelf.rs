@@ -77,7 +77,7 @@ impl Shelf {
             queue.restore(now, job, body_bytes, &mut out);
         }
         let demand = Arc::new(Demand::new(1_000));
-        let who = Introduction { name: Arc::from("worker"), demand, lease_ms: HOUR_MS };
+        let who = Introduction { name: "worker".into(), demand, lease_ms: HOUR_MS, outlives: false };
         queue.apply(now, Peer(1), &who, Command::Join { request: 0, types: Vec::new() }, &mut out);
         queue.settle(now, &mut out);
         prop_assert!(queue.census().is_balanced());

@@ -307,9 +307,10 @@ impl Trial {
         let hands = self.peers_born as u32 % 4;
         self.model.hands.push((peer, hands));
         let who = Introduction {
-            name: Arc::from(format!("peer {place}")),
+            name: format!("peer {place}").into(),
             demand: Arc::new(Demand::new(hands)),
             lease_ms: 5 + 5 * place as u64,
+            outlives: false,
         };
         Session { peer, who, in_hand: Vec::new(), owes_ready: false }
     }

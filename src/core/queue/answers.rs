@@ -12,6 +12,7 @@ const MAX_HISTORY: usize = 100;
 /// The error of a job whose last worker never spoke, as JSON.
 fn silent_end(end: AttemptEnd) -> Body {
     let text: &[u8] = match end {
+        AttemptEnd::Completed => unreachable!("its worker spoke"),
         AttemptEnd::Failed => b"\"failed\"",
         AttemptEnd::Released => b"\"released\"",
         AttemptEnd::WorkerGone => b"\"worker_gone\"",

@@ -19,7 +19,6 @@ mod records;
 mod stowage;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use hashbrown::HashTable;
 use slab::Slab;
@@ -27,7 +26,7 @@ use slab::Slab;
 use super::census::Census;
 use super::command::{Assignment, Command, Introduction, Notice, Outbox, Receipt, Submission};
 use super::deadlines::{Deadlines, Due, Moment, Now};
-use super::job::{AttemptEnd, Job, JobId, Links, OnMasterGone, Outcome, Peer, QueueNo, State, TypeName};
+use super::job::{AttemptEnd, Job, JobId, Links, OnMasterGone, Outcome, Peer, PeerName, QueueNo, State, TypeName};
 use super::masters::Masters;
 use super::waiting::{Slot, Waiting};
 use super::workers::Workers;
@@ -41,7 +40,7 @@ const MAX_KEPT_FAILURES: usize = 10_000;
 struct Run {
     job: u32,
     worker: Peer,
-    worker_name: Arc<str>,
+    worker_name: PeerName,
     lease_ms: u64,
     ends: Moment,
     started: Moment,
@@ -119,7 +118,7 @@ impl Queue {
     /// Does what a peer asks. `who` knows the peer where it joins.
     pub fn apply(&mut self, now: Now, peer: Peer, who: &Introduction, command: Command, out: &mut Outbox) {
         match command {
-            Command::Submit(submission) => self.submit(now, peer, submission, out),
+            Command::Submit(submission) => self.submit(now, peer, who, submission, out),
             Command::Join { .. } => {
                 self.workers.join(peer, who);
                 self.workers.ready(peer, self.number);
@@ -253,7 +252,7 @@ impl Queue {
         }
     }
 
-    fn submit(&mut self, now: Now, peer: Peer, submission: Submission, out: &mut Outbox) {
+    fn submit(&mut self, now: Now, peer: Peer, who: &Introduction, submission: Submission, out: &mut Outbox) {
         let Submission { request, id, priority, body, policy, delay_ms, notify, sequence, .. } = submission;
         let drop_with_master = policy.on_master_gone == OnMasterGone::Drop;
         let job = Job {
@@ -263,6 +262,7 @@ impl Queue {
             body_bytes: body.len() as u32,
             body: Some(body),
             master: if notify || drop_with_master { peer } else { Peer::NONE },
+            master_name: who.name.clone(),
             policy,
             accepted: now.at,
             born: now.at,
@@ -272,6 +272,7 @@ impl Queue {
             chain: Links::ALONE,
             history: None,
             orphaned: false,
+            reprioritized: false,
             notify,
             stowed: false,
         };

@@ -30,6 +30,7 @@ impl Queue {
             policy: job.policy.clone(),
             created_ms: wall(now, job.accepted),
             born_ms: wall(now, job.born),
+            master: job.master_name.clone(),
             progress: self.progress(now, job),
         })));
     }
@@ -115,17 +116,19 @@ impl Queue {
     /// A job that the store gave back at start. What a connection held goes back at once; what others held stays theirs for
     /// a full new lease. A body of `body_bytes` that it comes without stays in the store until it is needed.
     pub fn restore(&mut self, now: Now, stored: StoredJob, body_bytes: usize, out: &mut Outbox) {
-        let StoredJob { sequence, id, priority, body, policy, created_ms, born_ms, progress, .. } = stored;
-        let Progress { state, attempt, deliveries, history } = progress;
+        let StoredJob { sequence, id, priority, body, policy, created_ms, born_ms, master, progress, .. } = stored;
+        let Progress { state, attempt, deliveries, priority: changed, history } = progress;
         let history: Vec<Attempt> = history.into_iter().map(|attempt| restored(now, attempt)).collect();
         let job = Job {
             id,
             sequence,
-            priority,
+            priority: changed.unwrap_or(priority),
+            reprioritized: changed.is_some(),
             body_bytes: body_bytes as u32,
             body: (body.len() == body_bytes).then_some(body),
             policy,
             master: Peer::NONE,
+            master_name: master,
             accepted: moment(now, created_ms),
             born: moment(now, born_ms),
             state: State::Queued,
@@ -187,7 +190,8 @@ impl Queue {
 
 fn progress(now: Now, job: &Job, state: StoredState) -> Progress {
     let history = job.history.iter().flat_map(|history| history.iter()).map(|attempt| stored(now, attempt)).collect();
-    Progress { state, attempt: job.attempt, deliveries: job.deliveries, history }
+    let priority = job.reprioritized.then_some(job.priority);
+    Progress { state, attempt: job.attempt, deliveries: job.deliveries, priority, history }
 }
 
 /// The wall's time of a moment.

@@ -249,7 +249,7 @@ impl World {
         for (queue, batch) in routes.batches {
             let demand =
                 self.workers.get(&batch.peer).map_or_else(|| Arc::new(Demand::new(0)), |worker| worker.demand.clone());
-            let who = Introduction { name: "somebody".into(), demand, lease_ms: 60_000 };
+            let who = Introduction { name: "somebody".into(), demand, lease_ms: 60_000, outlives: false };
             let mut out = Outbox::default();
             for command in batch.commands {
                 self.queues[queue as usize].apply(self.now, batch.peer, &who, command, &mut out);

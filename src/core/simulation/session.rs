@@ -49,7 +49,7 @@ impl Session {
         let lease_ms = dice.of(&[20, 50, 1_000]);
         Session {
             peer,
-            who: Introduction { name: Arc::from(format!("{peer:?}")), demand, lease_ms },
+            who: Introduction { name: format!("{peer:?}").into(), demand, lease_ms, outlives: false },
             inbox: Vec::new(),
             is_master: false,
             types: Vec::new(),

@@ -172,7 +172,7 @@ impl House {
     fn arrives<S: Session>(&mut self, name: &str, shared: &S::Shared) {
         let demand = Arc::new(Demand::new(S::HANDS));
         let session = Box::new(S::new(shared, &self.limits, &demand));
-        let who = Introduction { name: name.into(), demand, lease_ms: 1_800_000 };
+        let who = Introduction { name: name.into(), demand, lease_ms: 1_800_000, outlives: false };
         self.peers += 1;
         let peer = Peer(self.peers);
         let line = Line { peer, session, who, tail: BytesMut::new(), out: BytesMut::new(), commands: Vec::new() };
@@ -341,7 +341,8 @@ impl House {
             if self.failing == Some(number as usize) {
                 continue;
             }
-            let nobody = Introduction { name: "nobody".into(), demand: Arc::new(Demand::new(0)), lease_ms: 1 };
+            let nobody =
+                Introduction { name: "nobody".into(), demand: Arc::new(Demand::new(0)), lease_ms: 1, outlives: false };
             let line = self.lines.values().find(|line| line.peer == batch.peer);
             let who = line.map_or(nobody, |line| line.who.clone());
             let mut out = Outbox::default();

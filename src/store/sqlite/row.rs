@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
 
 use super::pack::{Packer, Unpacker};
-use crate::core::record::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, Policy, TypeName};
+use crate::core::record::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, PeerName, Policy, TypeName};
 use crate::core::record::{Progress, StoredAttempt, StoredJob, StoredState};
 
 /// Longer bodies have a place of their own (the table `bodies`), so that a change of the job doesn't write them again.
@@ -117,6 +117,7 @@ pub(super) struct HeadRow<'a> {
     priority: i64,
     created_ms: u64,
     born_ms: u64,
+    master: PeerName,
     policy: Arc<Policy>,
 }
 
@@ -127,12 +128,12 @@ const KIND: Flaw = "a column has a wrong kind";
 const SUM: Flaw = "its checksum is wrong";
 const PACKED: Flaw = "its bytes make no sense";
 
-/// Reads rows. Jobs share their policies, types and workers, as they did when they were written.
+/// Reads rows. Jobs share their policies, types and names of peers, as they did when they were written.
 #[derive(Default, Debug)]
 pub(super) struct Reader {
     policies: HashMap<Box<[u8]>, Arc<Policy>>,
     kinds: HashMap<Box<str>, TypeName>,
-    workers: HashMap<Box<str>, Arc<str>>,
+    peers: HashMap<Box<str>, PeerName>,
 }
 
 /// Values of a kind that a reader shares; more make it begin anew.
@@ -188,6 +189,7 @@ impl Reader {
         let policy = self.policy(unpacker.bytes()?)?;
         // The difference to the time of acceptance, which the caller knows.
         let born_ms = unpacker.number()?;
+        let master = self.peer(unpacker.text()?)?;
         let body = match body {
             Some(body) => BodyAt::Here(body),
             None => {
@@ -205,6 +207,7 @@ impl Reader {
             priority: 0,
             created_ms: 0,
             born_ms,
+            master,
             policy,
         })
     }
@@ -235,7 +238,7 @@ impl Reader {
             SCHEDULED => StoredState::Scheduled { at_ms: unpacker.number()? },
             QUEUED => StoredState::Queued,
             RUNNING => StoredState::Running {
-                worker: self.worker(unpacker.text()?)?,
+                worker: self.peer(unpacker.text()?)?,
                 started_ms: unpacker.number()?,
                 lease_ms: unpacker.maybe()?,
             },
@@ -250,7 +253,7 @@ impl Reader {
         for _ in 0..unpacker.number()? {
             history.push(StoredAttempt {
                 number: unpacker.small()?,
-                worker: self.worker(unpacker.text()?)?,
+                worker: self.peer(unpacker.text()?)?,
                 started_ms: unpacker.number()?,
                 ended_ms: unpacker.number()?,
                 end: end_of_code(unpacker.byte()?)?,
@@ -261,19 +264,22 @@ impl Reader {
                 },
             });
         }
-        unpacker.is_empty().then_some(Progress { state, attempt: attempt.try_into().ok()?, deliveries, history })
+        // Said only where it was changed.
+        let priority = if unpacker.is_empty() { None } else { Some(unpacker.number()?.cast_signed()) };
+        let attempt = attempt.try_into().ok()?;
+        unpacker.is_empty().then_some(Progress { state, attempt, deliveries, priority, history })
     }
 
-    fn worker(&mut self, name: &str) -> Option<Arc<str>> {
-        shared(&mut self.workers, name, |name| Some(name.into()))
+    fn peer(&mut self, name: &str) -> Option<PeerName> {
+        shared(&mut self.peers, name, |name| Some(name.into()))
     }
 }
 
 impl HeadRow<'_> {
     /// The whole job, with this body.
     pub(super) fn job(self, body: Body, progress: Progress) -> StoredJob {
-        let HeadRow { id, kind, body: _, sequence, priority, created_ms, born_ms, policy } = self;
-        StoredJob { sequence, id, kind, priority, body, policy, created_ms, born_ms, progress }
+        let HeadRow { id, kind, body: _, sequence, priority, created_ms, born_ms, master, policy } = self;
+        StoredJob { sequence, id, kind, priority, body, policy, created_ms, born_ms, master, progress }
     }
 }
 
@@ -299,6 +305,7 @@ fn pack_head(packer: &mut Packer, job: &StoredJob) {
     packer.0[start] =
         u8::try_from(length).ok().filter(|length| *length < 0x80).expect("six numbers are at most 57 bytes");
     packer.number(job.born_ms.wrapping_sub(job.created_ms));
+    packer.bytes(job.master.as_bytes());
     if job.body.len() > LONG {
         packer.number(job.body.len() as u64);
         packer.number(crc32fast::hash(&job.body).into());
@@ -361,6 +368,9 @@ fn pack_progress(packer: &mut Packer, progress: &Progress) {
         if let Some(error) = error {
             packer.bytes(error);
         }
+    }
+    if let Some(priority) = progress.priority {
+        packer.number(priority.cast_unsigned());
     }
 }
 
@@ -459,11 +469,18 @@ fn end_code(end: AttemptEnd) -> u8 {
         AttemptEnd::WorkerGone => 2,
         AttemptEnd::LeaseOver => 3,
         AttemptEnd::Cancelled => 4,
+        AttemptEnd::Completed => 5,
     }
 }
 
 fn end_of_code(code: u8) -> Option<AttemptEnd> {
-    [AttemptEnd::Failed, AttemptEnd::Released, AttemptEnd::WorkerGone, AttemptEnd::LeaseOver, AttemptEnd::Cancelled]
-        .into_iter()
-        .find(|end| end_code(*end) == code)
+    let ends = [
+        AttemptEnd::Failed,
+        AttemptEnd::Released,
+        AttemptEnd::WorkerGone,
+        AttemptEnd::LeaseOver,
+        AttemptEnd::Cancelled,
+        AttemptEnd::Completed,
+    ];
+    ends.into_iter().find(|end| end_code(*end) == code)
 }

@@ -120,7 +120,19 @@ impl<'a> Walk<'a> {
             sums = found;
             is_within = frame.commit == 0;
         }
-        Ok(Verdict::Sound(if is_within || self.rest > 0 { Tail::Torn } else { Tail::Whole }))
+        Ok(Verdict::Sound(if is_within || self.begins_another()? { Tail::Torn } else { Tail::Whole }))
+    }
+
+    /// Whether what lies behind the last whole frame is the beginning of one of ours. It may also be the rest of an older
+    /// log, which was cut to a length that is no number of frames.
+    fn begins_another(&self) -> io::Result<bool> {
+        const WITH_SALTS: usize = 16;
+        let mut head = [0; WITH_SALTS];
+        if self.rest < WITH_SALTS as u64 {
+            return Ok(false);
+        }
+        self.log.read_exact_at(&mut head, HEADER + self.frames * self.buffer.len() as u64)?;
+        Ok(head[8..] == self.header.salts)
     }
 
     /// Frame `bad` is: judges by what is behind it.
