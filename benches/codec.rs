@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use criterion::{Criterion, criterion_group, criterion_main};
 use procession::core::{Assignment, Body, Command, Demand, Ending, JobId, Limits, Notice, Receipt, Request, TypeName};
-use procession::protocols::{Session, Turn, deputy, gloom, json, native};
+use procession::json;
+use procession::protocols::{Session, Turn, deputy, gloom, native};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

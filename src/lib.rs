@@ -15,6 +15,7 @@
 //! | module | | never |
 //! |---|---|---|
 //! | [`core`] | decisions: the job model, queues, routing | a clock, a socket, an actor, a log line |
+//! | [`json`] | the one reader of foreign JSON, for every layer | a copy of a body |
 //! | [`protocols`] | languages: bytes to commands, notices to bytes | a socket, an actor, the store |
 //! | [`store`] | memory that outlives the process | actors, protocols |
 //! | [`actors`] | shells: mailbox → core → mailbox | decisions |
@@ -33,6 +34,7 @@ pub mod actors;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod json;
 pub mod logging;
 pub mod protocols;
 pub mod server;

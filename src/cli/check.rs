@@ -38,7 +38,7 @@ mod tests {
         let mut out = Vec::new();
         run(&Settings::default(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.starts_with("tcp               127.0.0.1:3001        default\n"), "{text}");
+        assert!(text.starts_with("http              127.0.0.1:3000        default\n"), "{text}");
         assert!(text.contains("\ntoken             none                  default\n"), "{text}");
     }
 }

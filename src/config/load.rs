@@ -168,7 +168,7 @@ fn servable(mut settings: Settings) -> Result<Box<Settings>, ConfigError> {
         }
         if settings.insecure_no_auth {
             settings.warnings.push(format!("anybody who reaches {address} ({name}) may use it: --insecure-no-auth"));
-        } else if name != "tcp" {
+        } else if !HAVE_TOKENS.contains(&name) {
             settings
                 .warnings
                 .push(format!("anybody who reaches {address} ({name}) may use it: its protocol has no tokens"));
@@ -176,6 +176,9 @@ fn servable(mut settings: Settings) -> Result<Box<Settings>, ConfigError> {
     }
     Ok(Box::new(settings))
 }
+
+/// The listeners whose peers say the token.
+const HAVE_TOKENS: [&str; 2] = ["http", "tcp"];
 
 /// Two listeners that the kernel would not have side by side.
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {

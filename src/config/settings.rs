@@ -16,6 +16,10 @@ use super::table::{self, TABLE};
 /// What a server is told, and where each value came from.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The browser UI, the HTTP API, processors and metrics.
+    pub http: Listen,
+    /// Names besides loopback and its own address that HTTP answers to.
+    pub http_names: Vec<String>,
     /// The native TCP protocol.
     pub tcp: Listen,
     /// gloom's port for masters.
@@ -82,8 +86,9 @@ impl Settings {
     }
 
     /// The TCP listeners, each with the name of its setting.
-    pub fn listeners(&self) -> [(&'static str, Listen); 4] {
+    pub fn listeners(&self) -> [(&'static str, Listen); 5] {
         [
+            ("http", self.http),
             ("tcp", self.tcp),
             ("gloom-masters", self.gloom_masters),
             ("gloom-workers", self.gloom_workers),
@@ -96,6 +101,8 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         let mut settings = Self {
+            http: Listen::Off,
+            http_names: Vec::new(),
             tcp: Listen::Off,
             gloom_masters: Listen::Off,
             gloom_workers: Listen::Off,

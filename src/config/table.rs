@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::core::limits::MAX_BODY_CEILING;
 
+use super::error::quoted;
 use super::memory;
 use super::secret::Secret;
 use super::settings::Settings;
@@ -55,11 +56,20 @@ pub(super) const NONE: &str = "none";
 /// The settings, in the order of the help text.
 pub(super) const TABLE: &[Setting] = &[
     Setting {
+        name: "http",
+        metavar: "ADDR",
+        scope: Scope::House,
+        default: "127.0.0.1:3000",
+        help: "Browser UI, HTTP API, processors, metrics: IP:PORT, PORT or off",
+        set: |settings, text| put(&mut settings.http, text.parse()),
+        show: |settings| settings.http.to_string(),
+    },
+    Setting {
         name: "tcp",
         metavar: "ADDR",
         scope: Scope::House,
         default: "127.0.0.1:3001",
-        help: "Native TCP protocol: IP:PORT, PORT or off",
+        help: "Native TCP protocol",
         set: |settings, text| put(&mut settings.tcp, text.parse()),
         show: |settings| settings.tcp.to_string(),
     },
@@ -98,6 +108,15 @@ pub(super) const TABLE: &[Setting] = &[
         help: "deputy, on a UNIX socket",
         set: |settings, text| put(&mut settings.deputy_socket, path(text)),
         show: |settings| show_path(&settings.deputy_socket),
+    },
+    Setting {
+        name: "http-names",
+        metavar: "NAMES",
+        scope: Scope::Server,
+        default: NONE,
+        help: "Host names, separated by commas, that HTTP answers to besides localhost and its own address",
+        set: |settings, text| put(&mut settings.http_names, names(text)),
+        show: |settings| show_names(&settings.http_names),
     },
     Setting {
         name: "store",
@@ -287,6 +306,28 @@ fn path(text: &str) -> Result<Option<PathBuf>, String> {
         path => Ok(Some(path.into())),
     }
 }
+
+/// Names that a `Host` header may have: lower case, without port.
+fn names(text: &str) -> Result<Vec<String>, String> {
+    if text == NONE {
+        return Ok(Vec::new());
+    }
+    let is_name = |name: &str| {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        (1..=MAX_HOST_NAME).contains(&name.len()) && name.bytes().all(letters)
+    };
+    match text.split(',').map(str::trim).find(|name| !is_name(name)) {
+        Some(wrong) => Err(format!("{} is not a host name: give names without port, or none", quoted(wrong))),
+        None => Ok(text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect()),
+    }
+}
+
+fn show_names(names: &[String]) -> String {
+    if names.is_empty() { NONE.to_owned() } else { names.join(",") }
+}
+
+/// The longest name that DNS has.
+const MAX_HOST_NAME: usize = 253;
 
 fn show_path(path: &Option<PathBuf>) -> String {
     path.as_ref().map_or_else(|| NONE.to_owned(), |path| path.display().to_string())

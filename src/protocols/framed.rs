@@ -6,11 +6,11 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use super::json::{self, Flaw};
 use super::length_prefixed::{self, Next};
 use super::replies::Replies;
-use super::{Patience, Read, Turn, excerpt, fields};
+use super::{Patience, Read, Turn, excerpt};
 use crate::core::{JobId, Limits};
+use crate::json::{self, Flaw, fields};
 
 /// The reading side of a session, and its answers.
 #[derive(Debug)]

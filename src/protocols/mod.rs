@@ -5,22 +5,18 @@
 //!
 //! | file | its noun |
 //! |---|---|
-//! | `json` | the bounded scan of an envelope; bodies stay slices |
 //! | `length_prefixed`, `lines` | the two framings |
 //! | `framed` | conversations in length-prefixed JSON: frames in, flaws out |
 //! | `replies` | answers in the order of their requests |
 //! | `working` | the worker's side of a connection: types, hands, what is in hand |
-//! | `fields` | the members that dialects have in common |
 //! | `gloom`, `deputy`, `native` | the dialects |
 //!
 //! Flaws are of two kinds (`spec/jobs.md`, bad input): a *minor* one is told and the connection goes on; a *fatal* one (not
 //! even the dialect's framing or JSON) is told and the connection closes; nothing behind it is read.
 
 pub mod deputy;
-mod fields;
 mod framed;
 pub mod gloom;
-pub mod json;
 pub mod length_prefixed;
 pub mod lines;
 pub mod native;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::{fields, json};
 use crate::core::job::BadName;
 use crate::core::{Command, Demand, JobId, QueueNo, Receipt, Request, TypeName};
+use crate::json::{self, fields};
 
 /// The worker's side of a connection.
 #[derive(Debug)]

@@ -28,10 +28,11 @@ const OUTSIDE_WORLD: &[&str] = &[
 
 const ROOMS: &[Room] = &[
     Room { name: "core", may_import: &[], never_says: OUTSIDE_WORLD },
-    Room { name: "protocols", may_import: &["core"], never_says: OUTSIDE_WORLD },
+    Room { name: "json", may_import: &["core"], never_says: OUTSIDE_WORLD },
+    Room { name: "protocols", may_import: &["core", "json"], never_says: OUTSIDE_WORLD },
     Room { name: "store", may_import: &["core::record"], never_says: &["actix", "actix_rt", "actix_web"] },
     Room { name: "actors", may_import: &["core", "protocols", "store"], never_says: &["actix_web"] },
-    Room { name: "web", may_import: &["core", "actors"], never_says: &[] },
+    Room { name: "web", may_import: &["core", "json", "actors"], never_says: &[] },
 ];
 
 /// The rooms that any path can lead to; other modules of the crate (settings, the map) are not rooms.

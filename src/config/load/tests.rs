@@ -49,14 +49,16 @@ fn line(args: &[&str], env: &[(&str, &str)]) -> String {
 #[test]
 fn nothing_given_works() {
     let settings = settings(&[], &[]);
-    let shown: Vec<String> = settings.table().into_iter().take(8).map(|row| row.value).collect();
+    let shown: Vec<String> = settings.table().into_iter().take(10).map(|row| row.value).collect();
     assert_eq!(
         shown,
         [
+            "127.0.0.1:3000",
             "127.0.0.1:3001",
             "127.0.0.1:9998",
             "127.0.0.1:9999",
             "127.0.0.1:11746",
+            "none",
             "none",
             "file:procession-data",
             "none",
@@ -153,6 +155,11 @@ fn error_lines() {
         (&["--config", &missing], &[], &missing_line),
         (&["--config="], &[], "flag --config: an empty path: give the path of a TOML file"),
         (&["--store", "redis://x"], &[], "flag --store: \"redis://x\" is not a store: give memory: or file:DIR"),
+        (
+            &["--http-names", "a.example, b:80"],
+            &[],
+            "flag --http-names: \"b:80\" is not a host name: give names without port, or none",
+        ),
         (&["--log-format", "xml"], &[], "flag --log-format: \"xml\" is not a log format: give text or json"),
         (
             &["--tcp", "0.0.0.0:3001"],
@@ -207,7 +214,7 @@ fn who_may_be_reached() {
     let settings_with = settings(&open, &token);
     assert_eq!(settings_with.token.unwrap().expose(), "0123456789abcdef");
     assert_eq!(settings_with.warnings, ["anybody who reaches [::]:1 (deputy) may use it: its protocol has no tokens"]);
-    assert!(settings(&["--tcp", "[::]:1"], &token).warnings.is_empty());
+    assert!(settings(&["--tcp", "[::]:1", "--http", "[::]:2"], &token).warnings.is_empty());
     let insecure = settings(&["--deputy", "[::]:1", "--insecure-no-auth"], &[]);
     assert_eq!(insecure.warnings, ["anybody who reaches [::]:1 (deputy) may use it: --insecure-no-auth"]);
     assert_eq!(settings(&[], &[("PROCESSION_TOKEN", "short")]).warnings.len(), 1);
@@ -251,7 +258,7 @@ fn deputy_has_its_own_command_line() {
     let env = [("PROCESSION_TCP", "4000"), ("PROCESSION_STORE", "file:x"), ("PROCESSION_MAX_DEPTH", "9")];
     let deputy = settings(&["deputy", "-h", "127.0.0.2", "-p", "5", "-s", "/tmp/d", "-v"], &env);
     let addresses = deputy.listeners().map(|(_, listen)| listen.to_string());
-    assert_eq!(addresses, ["off", "off", "off", "127.0.0.2:5"]);
+    assert_eq!(addresses, ["off", "off", "off", "off", "127.0.0.2:5"]);
     assert_eq!(deputy.deputy_socket, Some("/tmp/d".into()));
     assert!(deputy.deputy_verbose);
     assert_eq!((deputy.store, deputy.limits.max_depth), (StoreUrl::Memory, 9));

@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 
-use super::super::json;
 use crate::core::{Assignment, JobId};
+use crate::json;
 
 const END: &[u8] = b"}\r\n";
 

@@ -4,17 +4,17 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 
-use super::super::json::{self, Flaw};
 use super::super::lines::{self, Next};
 use super::super::replies::Replies;
 use super::super::working::{Held, NotHeld, Working};
-use super::super::{Patience, Read, Turn, fields};
+use super::super::{Patience, Read, Turn};
 use super::{Metrics, says};
 use crate::core::job::{OnMasterGone, or_null};
 use crate::core::{
     Answer, Assignment, Body, Command, Demand, Ending, JobId, Limits, Notice, Policy, Receipt, Refusal, Request,
     Submission, TypeName,
 };
+use crate::json::{self, Flaw, fields};
 
 /// A client may hold at most so many jobs at a time.
 const MAX_JOBS: u64 = 1_000;

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::super::fields::{self, Defaults, RawPolicy};
-use super::super::{Read, Session, Turn, json, length_prefixed};
+use super::super::{Read, Session, Turn, length_prefixed};
 use super::{Line, Refused, error};
 use crate::core::job::{OnMasterGone, or_null};
 use crate::core::{Body, Command, Demand, Ending, JobId, Limits, Notice, Policy, Refusal, Submission, TypeName};
+use crate::json::{
+    self,
+    fields::{self, Defaults, RawPolicy},
+};
 
 /// A master's session.
 #[derive(Debug)]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::super::{Read, Session, Turn, fields, json, length_prefixed};
+use super::super::{Read, Session, Turn, length_prefixed};
 use super::{Line, Refused, error, quoted};
 use crate::core::job::or_null;
 use crate::core::{Answer, Assignment, Body, Command, Demand, JobId, Limits, Notice, Receipt, Refusal, TypeName};
+use crate::json::{self, fields};
 
 /// A slave's session.
 #[derive(Debug)]

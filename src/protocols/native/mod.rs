@@ -22,9 +22,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::token::Token;
-use super::fields::Defaults;
 use crate::core::job::OnMasterGone;
 use crate::core::{JobId, Policy};
+use crate::json::fields::Defaults;
 
 /// What a session needs of the world and must not reach for itself.
 pub trait World: Send + Sync {

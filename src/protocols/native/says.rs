@@ -2,10 +2,11 @@
 
 use bytes::BytesMut;
 
-use super::super::{framed, json, length_prefixed};
+use super::super::{framed, length_prefixed};
 use super::submit::{Fate, Results};
 use crate::core::job::or_null;
 use crate::core::{Assignment, Ending, JobId, Refusal};
+use crate::json;
 
 /// Writes one frame.
 fn frame(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {

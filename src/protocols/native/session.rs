@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::super::framed::{Line, Refused};
-use super::super::json::{self, Flaw};
 use super::super::working::Working;
-use super::super::{Read, Turn, fields};
+use super::super::{Read, Turn};
 use super::submit::{Fate, JOB_MEMBERS, Results};
 use super::{Shared, says};
 use crate::core::{Command, Demand, JobId, Limits, Notice, Policy, Receipt, Refusal, Request, TypeName};
+use crate::json::{self, Flaw, fields};
 
 /// A native client's session: it may submit, work, or both, with many jobs in flight.
 #[derive(Debug)]

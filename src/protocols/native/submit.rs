@@ -5,11 +5,14 @@
 
 use std::borrow::Cow;
 
-use super::super::fields::{self, RawPolicy};
+use super::super::Turn;
 use super::super::framed::Refused;
-use super::super::{Turn, json};
 use super::session::{Asked, Session};
 use crate::core::{Body, Command, JobId, Refusal, Request, Submission};
+use crate::json::{
+    self,
+    fields::{self, RawPolicy},
+};
 
 /// The members of a job.
 pub(super) const JOB_MEMBERS: [&str; 14] = [

@@ -1,11 +1,12 @@
 //! Joining, and a worker's word on its jobs.
 
+use super::super::Turn;
 use super::super::framed::Refused;
 use super::super::working::{Held, NotHeld};
-use super::super::{Turn, fields, json};
 use super::says;
 use super::session::{Asked, Session};
 use crate::core::{Answer, Assignment, Body, Command, Deed, Receipt};
+use crate::json::{self, fields};
 
 /// A worker may hold at most so many jobs at a time.
 const MAX_CREDIT: u64 = 1_000;

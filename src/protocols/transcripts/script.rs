@@ -2,7 +2,7 @@
 
 use super::rig::{House, Language};
 use crate::core::{JobId, Limits, TypeName};
-use crate::protocols::fields;
+use crate::json::fields;
 
 /// The steps of a transcript, each with its line number.
 pub(super) struct Script<'a> {

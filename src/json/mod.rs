@@ -5,6 +5,10 @@
 //! any other text their answers mean nothing, but they never panic.
 //!
 //! Never here: recursion, a copy of a body, an allocation on the good path.
+//!
+//! Every layer may use this room; it knows of none but the core, whose words [`fields`] reads.
+
+pub(crate) mod fields;
 
 use std::borrow::Cow;
 use std::fmt;

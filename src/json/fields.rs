@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::json;
 use crate::core::job::{BadName, OnMasterGone};
 use crate::core::{JobId, Policy, TypeName};
+use crate::json;
 
 /// The id in a raw value: a string or an integer.
-pub(super) fn id(raw: &str) -> Result<JobId, BadName> {
+pub(crate) fn id(raw: &str) -> Result<JobId, BadName> {
     if let Some(id) = JobId::from_plain_token(raw) {
         return Ok(id);
     }
@@ -20,7 +20,7 @@ pub(super) fn id(raw: &str) -> Result<JobId, BadName> {
 }
 
 /// The type in a raw value: a string.
-pub(super) fn type_name(raw: &str) -> Result<TypeName, BadName> {
+pub(crate) fn type_name(raw: &str) -> Result<TypeName, BadName> {
     if let Some(name) = TypeName::from_plain_token(raw) {
         return Ok(name);
     }
@@ -28,7 +28,7 @@ pub(super) fn type_name(raw: &str) -> Result<TypeName, BadName> {
 }
 
 /// The type in a raw value, taken from `cache` where that is the one: most requests of a connection name the same.
-pub(super) fn cached_type(raw: &str, cache: &mut Option<TypeName>) -> Result<TypeName, BadName> {
+pub(crate) fn cached_type(raw: &str, cache: &mut Option<TypeName>) -> Result<TypeName, BadName> {
     if let Some(known) = cache
         && known.token() == raw
     {
@@ -40,17 +40,17 @@ pub(super) fn cached_type(raw: &str, cache: &mut Option<TypeName>) -> Result<Typ
 }
 
 /// The type in a raw value as [`cached_type`] gives it, or `default` where there is none.
-pub(super) fn type_or_default(raw: Option<&str>, cache: &mut Option<TypeName>) -> Result<TypeName, BadName> {
+pub(crate) fn type_or_default(raw: Option<&str>, cache: &mut Option<TypeName>) -> Result<TypeName, BadName> {
     given(raw).map_or_else(|| Ok(TypeName::unnamed()), |raw| cached_type(raw, cache))
 }
 
 /// How a peer calls itself: what could be a type could be its name.
-pub(super) fn name(raw: &str) -> Result<Arc<str>, BadName> {
+pub(crate) fn name(raw: &str) -> Result<Arc<str>, BadName> {
     Ok(type_name(raw)?.text().into())
 }
 
 /// The types in a raw array of at most `most`: more than that no server could have.
-pub(super) fn type_names(raw: &str, most: usize) -> Option<Vec<TypeName>> {
+pub(crate) fn type_names(raw: &str, most: usize) -> Option<Vec<TypeName>> {
     let mut names = Vec::new();
     for raw in json::elements(raw)? {
         if names.len() == most {
@@ -62,31 +62,31 @@ pub(super) fn type_names(raw: &str, most: usize) -> Option<Vec<TypeName>> {
 }
 
 /// What an absent member and `null` have in common.
-pub(super) fn given(raw: Option<&str>) -> Option<&str> {
+pub(crate) fn given(raw: Option<&str>) -> Option<&str> {
     raw.filter(|raw| *raw != "null")
 }
 
 /// A priority: an integer within i64, 0 where there is none.
-pub(super) fn priority(raw: Option<&str>) -> Result<i64, &'static str> {
+pub(crate) fn priority(raw: Option<&str>) -> Result<i64, &'static str> {
     given(raw).map_or(Ok(0), |raw| json::integer(raw).ok_or("priority"))
 }
 
 /// A `true` or `false`.
-pub(super) fn flag(raw: Option<&str>, usual: bool, name: &'static str) -> Result<bool, &'static str> {
+pub(crate) fn flag(raw: Option<&str>, usual: bool, name: &'static str) -> Result<bool, &'static str> {
     given(raw).map_or(Ok(usual), |raw| json::boolean(raw).ok_or(name))
 }
 
 /// The members of a submit that change its policy.
 #[derive(Default, Clone, Copy)]
-pub(super) struct RawPolicy<'a> {
-    pub(super) durable: Option<&'a str>,
-    pub(super) delay_ms: Option<&'a str>,
-    pub(super) lease_ms: Option<&'a str>,
-    pub(super) max_attempts: Option<&'a str>,
-    pub(super) backoff_ms: Option<&'a str>,
-    pub(super) ttl_ms: Option<&'a str>,
-    pub(super) keep_ms: Option<&'a str>,
-    pub(super) on_master_gone: Option<&'a str>,
+pub(crate) struct RawPolicy<'a> {
+    pub(crate) durable: Option<&'a str>,
+    pub(crate) delay_ms: Option<&'a str>,
+    pub(crate) lease_ms: Option<&'a str>,
+    pub(crate) max_attempts: Option<&'a str>,
+    pub(crate) backoff_ms: Option<&'a str>,
+    pub(crate) ttl_ms: Option<&'a str>,
+    pub(crate) keep_ms: Option<&'a str>,
+    pub(crate) on_master_gone: Option<&'a str>,
 }
 
 impl RawPolicy<'_> {
@@ -95,7 +95,7 @@ impl RawPolicy<'_> {
     ///
     /// # Errors
     /// The name of the first member that is of a wrong kind.
-    pub(super) fn read(
+    pub(crate) fn read(
         self,
         defaults: &Defaults,
         last: &mut Option<Arc<Policy>>,
@@ -140,7 +140,7 @@ fn on_master_gone(raw: &str) -> Result<OnMasterGone, &'static str> {
 
 /// The policies that a dialect's jobs have unless they say otherwise.
 #[derive(Debug)]
-pub(super) struct Defaults {
+pub(crate) struct Defaults {
     usual: Arc<Policy>,
     transient: Arc<Policy>,
     durable: Arc<Policy>,
@@ -148,20 +148,20 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// A dialect whose jobs are transient unless they say otherwise.
-    pub(super) fn transient(transient: Policy) -> Defaults {
+    pub(crate) fn transient(transient: Policy) -> Defaults {
         let transient = Arc::new(transient);
         Defaults { usual: transient.clone(), transient, durable: Arc::new(Policy::durable()) }
     }
 
     /// A dialect whose jobs are durable unless they say otherwise.
-    pub(super) fn durable(transient: Policy) -> Defaults {
+    pub(crate) fn durable(transient: Policy) -> Defaults {
         let durable = Arc::new(Policy::durable());
         Defaults { usual: durable.clone(), transient: Arc::new(transient), durable }
     }
 }
 
 /// An integer of at least `least`; too large ones count as the largest.
-pub(super) fn number(raw: Option<&str>, least: u64, name: &'static str) -> Result<Option<u64>, &'static str> {
+pub(crate) fn number(raw: Option<&str>, least: u64, name: &'static str) -> Result<Option<u64>, &'static str> {
     let Some(raw) = given(raw) else { return Ok(None) };
     if !json::is_integer_token(raw) || raw.starts_with('-') {
         return Err(name);
@@ -171,7 +171,7 @@ pub(super) fn number(raw: Option<&str>, least: u64, name: &'static str) -> Resul
 }
 
 /// How many milliseconds after `wall_ms` an RFC 3339 time is, rounded up; 0 where it has passed.
-pub(super) fn delay_until(raw: Option<&str>, wall_ms: impl FnOnce() -> u64) -> Result<u64, &'static str> {
+pub(crate) fn delay_until(raw: Option<&str>, wall_ms: impl FnOnce() -> u64) -> Result<u64, &'static str> {
     let Some(raw) = given(raw) else { return Ok(0) };
     let text = json::string(raw).ok_or("run_at")?;
     let at: Timestamp = text.parse().map_err(|_| "run_at")?;
