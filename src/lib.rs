@@ -19,6 +19,7 @@
 //! | [`protocols`] | languages: bytes to commands, notices to bytes | a socket, an actor, the store |
 //! | [`store`] | memory that outlives the process | actors, protocols |
 //! | [`actors`] | shells: mailbox → core → mailbox | decisions |
+//! | [`web`] | HTTP: actix-web as another front end of the actors | a job's state, the store |
 //! | [`config`], [`cli`], [`logging`], [`server`] | the program | |
 //!
 //! The life of a job: a [`protocols::Session`] reads a frame and makes a [`core::Command`]; the connection sends what it read in
@@ -39,3 +40,4 @@ pub mod logging;
 pub mod protocols;
 pub mod server;
 pub mod store;
+pub mod web;

@@ -44,7 +44,7 @@ impl fmt::Display for LogFormat {
 
 /// Installs the logger. A second call changes nothing.
 pub fn init(format: LogFormat) {
-    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(LEVELS));
     builder.format(move |out, record| {
         let now = Timestamp::now();
         match format {
@@ -59,6 +59,9 @@ pub fn init(format: LogFormat) {
     // Fails only when there is a logger already, as in tests.
     let _ = builder.try_init();
 }
+
+/// The HTTP libraries tell of every request that is not HTTP, as an error of theirs: anybody could fill the log with them.
+const LEVELS: &str = "info,actix_server=warn,actix_http=off,actix_web=warn";
 
 fn text_line(record: &Record<'_>, now: Timestamp, level: &str) -> String {
     let mut line = format!("{now:.3} {level} {} ", record.target());

@@ -26,6 +26,8 @@ use crate::core::{JobId, Limits, Queue, Recovery, Router};
 use crate::protocols::{Session, deputy, gloom, native};
 use crate::store::sqlite::Options;
 use crate::store::{Recalled, Sqlite, Store, StoreError};
+use crate::web;
+use crate::web::safety::Safety;
 
 /// Why a server can't start: one line that says what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -89,13 +91,20 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let (supervisor, keeper) = start(clock, recovered);
     // One thread for everything is best on few cores (`benches/server`); more are for connections only.
     let threads: Vec<Arbiter> = (1..settings.threads).map(|_| Arbiter::new()).collect();
-    let doorman = Doorman::new(limits, threads.iter().map(Arbiter::handle).collect());
+    let doorman = Doorman::new(limits.clone(), threads.iter().map(Arbiter::handle).collect());
     let metrics = deputy::Metrics::new(wall_ms());
     if settings.deputy_verbose {
         actix_rt::spawn(write_metrics(metrics.clone()));
     }
     let socket = bound.deputy_socket.as_ref().map(|(_, path)| path.clone());
     let token = settings.token.as_ref().map(|token| Arc::from(token.expose()));
+    let http = bound.http.map(|listener| {
+        let names = settings.http_names.clone().into();
+        let safety = Safety { token: token.clone(), names, address: listener.local_addr()?.ip() };
+        let (keeper, doorman, limits) = (keeper.clone(), doorman.clone(), limits.clone());
+        web::serve(listener, web::Parts { supervisor: supervisor.clone(), keeper, limits, doorman, safety })
+    });
+    let http = http.transpose()?;
     let listeners: Vec<Recipient<Close>> = [
         bound.gloom_masters.map(|on| listen::<gloom::Master>(on, &doorman, gloom::Shared::default(), &supervisor)),
         bound.gloom_workers.map(|on| listen::<gloom::Worker>(on, &doorman, (), &supervisor)),
@@ -113,11 +122,14 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         _ = terminate.recv() => info!("SIGTERM"),
         _ = interrupt.recv() => info!("SIGINT"),
     }
+    if let Some(http) = &http {
+        http.drain();
+    }
     for listener in listeners {
         listener.do_send(Close);
     }
     tokio::select! {
-        () = drain(&supervisor, keeper.as_ref(), settings.drain) => {}
+        () = drain(&supervisor, keeper.as_ref(), http, settings.drain) => {}
         _ = terminate.recv() => warn!("a second signal: stopping now"),
         _ = interrupt.recv() => warn!("a second signal: stopping now"),
     }
@@ -189,8 +201,13 @@ fn start(clock: Clock, recovered: Recovered) -> (Addr<Supervisor>, Option<Addr<K
     (supervisor, keeper)
 }
 
-/// Lets running jobs answer, then lets connections write what they have, then closes the store.
-async fn drain(supervisor: &Addr<Supervisor>, keeper: Option<&Addr<Keeper>>, patience: Duration) {
+/// Lets running jobs answer, then lets connections write what they have, then stops HTTP, then closes the store.
+async fn drain(
+    supervisor: &Addr<Supervisor>,
+    keeper: Option<&Addr<Keeper>>,
+    http: Option<web::Front>,
+    patience: Duration,
+) {
     let (idle, is_idle) = oneshot::channel();
     supervisor.do_send(Drain { idle });
     if timeout(patience, is_idle).await.is_err() {
@@ -200,6 +217,9 @@ async fn drain(supervisor: &Addr<Supervisor>, keeper: Option<&Addr<Keeper>>, pat
     supervisor.do_send(CloseAll { alone });
     if timeout(LAST_WRITES, is_alone).await.is_err() {
         warn!("some connections did not take what was written to them");
+    }
+    if let Some(http) = http {
+        http.stop().await;
     }
     if let Some(keeper) = keeper
         && keeper.send(CloseStore).await.is_err()
@@ -236,6 +256,7 @@ fn wall_ms() -> u64 {
 
 /// Everything that is bound; nothing is accepted yet.
 struct Bound {
+    http: Option<std::net::TcpListener>,
     tcp: Option<Endpoint>,
     gloom_masters: Option<Endpoint>,
     gloom_workers: Option<Endpoint>,
@@ -251,19 +272,26 @@ impl Bound {
         let mut tcp = |what: &'static str, address: Option<SocketAddr>| {
             address.map(|address| bind_tcp(what, address, &mut addresses)).transpose()
         };
+        let http = tcp("http", settings.http.addr())?.map(TcpListener::into_std).transpose()?;
+        let mut tcp = |what, address| Ok::<_, StartError>(tcp(what, address)?.map(Endpoint::Tcp));
         let gloom_masters = tcp("gloom-masters", settings.gloom_masters.addr())?;
         let gloom_workers = tcp("gloom-workers", settings.gloom_workers.addr())?;
         let deputy = tcp("deputy", settings.deputy.addr())?;
         let tcp = tcp("tcp", settings.tcp.addr())?;
         let deputy_socket =
             settings.deputy_socket.as_deref().map(|path| bind_unix(path, &mut addresses)).transpose()?;
-        Ok(Bound { tcp, gloom_masters, gloom_workers, deputy, deputy_socket, addresses })
+        Ok(Bound { http, tcp, gloom_masters, gloom_workers, deputy, deputy_socket, addresses })
     }
 
     fn announce(&self) {
         let mut lines = String::new();
-        for (what, address) in &self.addresses {
+        let (http, others): (Vec<_>, Vec<_>) = self.addresses.iter().partition(|(what, _)| *what == "http");
+        for (what, address) in others {
             lines.push_str(&format!("{what:<14} {address}\n"));
+        }
+        // The last line is the one that people click on.
+        for (what, address) in http {
+            lines.push_str(&format!("{what:<14} http://{address}/\n"));
         }
         // Nobody may read them.
         let mut stdout = io::stdout().lock();
@@ -284,7 +312,7 @@ fn bind_tcp(
     what: &'static str,
     address: SocketAddr,
     addresses: &mut Vec<(&'static str, String)>,
-) -> Result<Endpoint, StartError> {
+) -> Result<TcpListener, StartError> {
     let why = |error: io::Error| StartError::Bind { what, address: address.to_string(), why: explain(&error, what) };
     let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() };
     let socket = socket.map_err(why)?;
@@ -292,7 +320,7 @@ fn bind_tcp(
     socket.bind(address).map_err(why)?;
     let listener: TcpListener = socket.listen(BACKLOG).map_err(why)?;
     addresses.push((what, listener.local_addr().map_err(why)?.to_string()));
-    Ok(Endpoint::Tcp(listener))
+    Ok(listener)
 }
 
 /// Connections that the system holds until they are accepted.

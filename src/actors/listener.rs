@@ -53,6 +53,7 @@ impl Endpoint {
 pub struct Doorman {
     last_peer: Arc<AtomicU64>,
     open: Arc<AtomicUsize>,
+    turned_away: Arc<AtomicU64>,
     limits: Arc<Limits>,
     /// Threads for connections; none: the listener's own.
     threads: Arc<[ArbiterHandle]>,
@@ -71,15 +72,32 @@ impl Drop for Place {
 impl Doorman {
     /// A doorman who lets in as many as the limits allow, and spreads them over these threads.
     pub fn new(limits: Arc<Limits>, threads: Vec<ArbiterHandle>) -> Doorman {
-        Doorman { last_peer: Arc::default(), open: Arc::default(), limits, threads: threads.into() }
+        Doorman {
+            last_peer: Arc::default(),
+            open: Arc::default(),
+            turned_away: Arc::default(),
+            limits,
+            threads: threads.into(),
+        }
     }
 
-    fn admit(&self) -> Option<(Peer, Place)> {
-        let place = Place(self.open.clone());
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.limits.max_connections {
-            return None;
-        }
+    fn admit(&self, protocol: &str) -> Option<(Peer, Place)> {
+        let place = self.place(protocol)?;
         Some((Peer(self.last_peer.fetch_add(1, Ordering::Relaxed) + 1), place))
+    }
+
+    /// A place for one more connection; none where there are too many.
+    pub fn place(&self, protocol: &str) -> Option<Place> {
+        let place = Place(self.open.clone());
+        if self.open.fetch_add(1, Ordering::Relaxed) < self.limits.max_connections {
+            return Some(place);
+        }
+        let turned_away = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
+        // Once for each power of two: a flood must not fill the log.
+        if turned_away.is_power_of_two() {
+            warn!(protocol, limit = self.limits.max_connections, turned_away; "too many connections (--max-connections)");
+        }
+        None
     }
 }
 
@@ -92,24 +110,16 @@ pub struct Listener<S: Session> {
     /// The system had no more descriptors: not before.
     closed_until: Option<Instant>,
     alarm: Alarm,
-    turned_away: u64,
 }
 
 impl<S: Session> Listener<S> {
     /// A listener on a bound socket.
     pub fn new(endpoint: Endpoint, doorman: Doorman, shared: S::Shared, supervisor: Addr<Supervisor>) -> Listener<S> {
-        Listener { endpoint, doorman, shared, supervisor, closed_until: None, alarm: Alarm::default(), turned_away: 0 }
+        Listener { endpoint, doorman, shared, supervisor, closed_until: None, alarm: Alarm::default() }
     }
 
     fn welcome(&mut self, socket: Socket, from: Option<SocketAddr>) -> io::Result<()> {
-        let Some((peer, place)) = self.doorman.admit() else {
-            self.turned_away += 1;
-            // Once for each power of two: a flood must not fill the log.
-            if self.turned_away.is_power_of_two() {
-                warn!(protocol = S::NAME, limit = self.doorman.limits.max_connections, turned_away = self.turned_away; "too many connections (--max-connections)");
-            }
-            return Ok(());
-        };
+        let Some((peer, place)) = self.doorman.admit(S::NAME) else { return Ok(()) };
         socket.tune(self.doorman.limits.keepalive)?;
         let name = match from {
             Some(address) => format!("{}:{address}", S::NAME),

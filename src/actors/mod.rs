@@ -25,6 +25,7 @@
 //! | [`supervisor::ArchiveForgot`] | keeper | supervisor: ids that are free again |
 //! | [`keeper::CloseStore`] | `server` | keeper |
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
+//! | [`pulse::Pulse`] | `web` | supervisor, keeper: are you there? |
 //!
 //! Nobody waits for a reply on the way of a job; `send().await` is for questions that people ask.
 
@@ -34,6 +35,7 @@ pub mod connection;
 pub mod keeper;
 pub mod link;
 pub mod listener;
+pub mod pulse;
 pub mod queue;
 pub mod shelf;
 pub mod socket;

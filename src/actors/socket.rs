@@ -42,6 +42,20 @@ impl Parcel {
     }
 }
 
+/// Makes a stream answer at once, and notice within twice `keepalive` that the other side has gone silent (`spec/jobs.md`,
+/// guarantee 8): the first probe after it, then three within the same time again; unread data has as long.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn tune(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let interval = (keepalive / 3).max(Duration::from_secs(1));
+    let probes = TcpKeepalive::new().with_time(keepalive).with_interval(interval).with_retries(3);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(Some(keepalive * 2))
+}
+
 impl Socket {
     /// The stream, for another thread.
     ///
@@ -54,19 +68,15 @@ impl Socket {
         })
     }
 
-    /// Answers at once, and notices within twice `keepalive` that the other side has gone silent (`spec/jobs.md`,
-    /// guarantee 8): the first probe after it, then three within the same time again; unread data has as long.
+    /// [`tune`] for the kind that needs it.
     ///
     /// # Errors
     /// Where the system refuses.
     pub fn tune(&self, keepalive: Duration) -> io::Result<()> {
-        let Socket::Tcp(stream) = self else { return Ok(()) };
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(stream);
-        let interval = (keepalive / 3).max(Duration::from_secs(1));
-        let probes = TcpKeepalive::new().with_time(keepalive).with_interval(interval).with_retries(3);
-        socket.set_tcp_keepalive(&probes)?;
-        socket.set_tcp_user_timeout(Some(keepalive * 2))
+        match self {
+            Socket::Tcp(stream) => tune(stream, keepalive),
+            Socket::Unix(_) => Ok(()),
+        }
     }
 
     /// Reads into `buffer` what there is, or waits.

@@ -6,7 +6,7 @@
 //!
 //! Never here: recursion, a copy of a body, an allocation on the good path.
 //!
-//! Every layer may use this room; it knows of none but the core, whose words [`fields`] reads.
+//! Every layer may use this room; it knows of none but the core, whose words `fields` reads.
 
 pub(crate) mod fields;
 

@@ -1,0 +1,47 @@
+//! The OpenAPI document of everything that programs may ask.
+
+use actix_web::HttpResponse;
+use utoipa::OpenApi;
+
+use super::health;
+
+/// The operations, in the order in which people read them.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "procession", description = "A language-agnostic job server", license(name = "MIT OR Apache-2.0")),
+    paths(health::ping, openapi, health::healthz, health::readyz)
+)]
+pub struct Document;
+
+/// The OpenAPI document of all of this.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "server", responses((status = 200, description = "The document")))]
+pub async fn openapi() -> HttpResponse {
+    match Document::openapi().to_json() {
+        Ok(text) => HttpResponse::Ok().content_type("application/json").body(text),
+        Err(error) => HttpResponse::from_error(actix_web::error::ErrorInternalServerError(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::{routes, safety};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_and_the_routes_are_one() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let documented: BTreeSet<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, verbs)| {
+                verbs.as_object().unwrap().keys().map(move |verb| format!("{} {path}", verb.to_uppercase()))
+            })
+            .collect();
+        let routes = routes();
+        let for_programs = routes.listed().filter(|(_, path)| safety::is_for_programs(path));
+        let served: BTreeSet<String> = for_programs.map(|(method, path)| format!("{method} {path}")).collect();
+        assert_eq!(documented, served);
+    }
+}
