@@ -50,3 +50,17 @@ impl std::ops::AddAssign for Census {
         self.running += other.running;
     }
 }
+
+impl std::ops::SubAssign for Census {
+    fn sub_assign(&mut self, other: Census) {
+        self.accepted -= other.accepted;
+        self.completed -= other.completed;
+        self.failed -= other.failed;
+        self.cancelled -= other.cancelled;
+        self.expired -= other.expired;
+        self.dropped -= other.dropped;
+        self.scheduled -= other.scheduled;
+        self.queued -= other.queued;
+        self.running -= other.running;
+    }
+}

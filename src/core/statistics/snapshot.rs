@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use super::meter::{Retried, Times};
+use super::spread::Spread;
 use crate::core::census::Census;
 use crate::core::job::{QueueNo, TypeName};
 
@@ -22,6 +24,14 @@ pub struct Snapshot {
     pub total: Figures,
     /// The queues, by type.
     pub queues: Vec<Arc<QueueFigures>>,
+}
+
+impl Snapshot {
+    /// The queue of a type.
+    pub fn queue(&self, kind: &TypeName) -> Option<&Arc<QueueFigures>> {
+        let place = self.queues.binary_search_by(|queue| queue.kind.cmp(kind)).ok()?;
+        Some(&self.queues[place])
+    }
 }
 
 /// The figures of one queue.
@@ -60,8 +70,14 @@ pub struct Figures {
     pub wait: Percentiles,
     /// How long attempts ran, over the last five minutes.
     pub run: Percentiles,
-    /// Jobs ended in each of the last seconds, oldest first.
+    /// Jobs ended in each of the last [`SPARK_SECONDS`], oldest first; empty where none did.
     pub spark: Vec<u32>,
+    /// Jobs that ended and that a retry took out of their end again, since the start.
+    pub retried: Retried,
+    /// How long jobs waited in line, since the start.
+    pub waited: Spread,
+    /// How long attempts ran, since the start.
+    pub ran: Spread,
 }
 
 /// Times in microseconds; none where nothing was measured.
@@ -117,6 +133,10 @@ pub struct Report {
     pub census: Census,
     /// Since when the oldest queued job has been queued, milliseconds since 1970.
     pub oldest_ms: Option<u64>,
+    /// Jobs that ended and that a retry took out of their end again, since the start.
+    pub retried: Retried,
     /// The times measured since the report before.
-    pub times: super::Times,
+    pub times: Times,
+    /// The first report of a queue that came out of the store: what it counts did not happen now.
+    pub restored: bool,
 }

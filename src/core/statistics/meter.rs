@@ -1,0 +1,106 @@
+//! The queue's side of the statistics: it counts, the [`super::Book`] adds up.
+//!
+//! A time costs a few nanoseconds. Memory is there from the first time to the next [`Meter::take`], so a quiet queue has none.
+
+use super::histogram::Histogram;
+use super::tally::Tally;
+
+/// What a queue measures between two reports.
+#[derive(Default, Debug)]
+pub struct Meter {
+    counted: Option<Box<Counted>>,
+    retried: Retried,
+}
+
+#[derive(Default, Debug)]
+struct Counted {
+    wait: Histogram,
+    run: Histogram,
+}
+
+/// The times that a queue measured since its last report.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Times {
+    /// How long jobs were in line before they were handed out.
+    pub wait: Tally,
+    /// How long attempts ran that have ended, however they ended.
+    pub run: Tally,
+}
+
+/// Jobs that ended and that a retry took out of their end again, since the start. With them, what the census counts as failed
+/// and cancelled becomes a number that only grows.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Retried {
+    /// Out of FAILED.
+    pub failed: u64,
+    /// Out of CANCELLED.
+    pub cancelled: u64,
+}
+
+impl Times {
+    /// Nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.wait.is_empty() && self.run.is_empty()
+    }
+
+    /// As if nothing had been measured, with the memory it has.
+    pub fn clear(&mut self) {
+        self.wait.clear();
+        self.run.clear();
+    }
+}
+
+impl Meter {
+    /// A job left the line for a worker after so many microseconds.
+    #[inline]
+    pub fn waited(&mut self, us: u64) {
+        self.counted.get_or_insert_default().wait.record(us);
+    }
+
+    /// An attempt ended after so many microseconds.
+    #[inline]
+    pub fn ran(&mut self, us: u64) {
+        self.counted.get_or_insert_default().run.record(us);
+    }
+
+    /// A failed job begins again.
+    pub fn retried_failed(&mut self) {
+        self.retried.failed += 1;
+    }
+
+    /// A cancelled job begins again.
+    pub fn retried_cancelled(&mut self) {
+        self.retried.cancelled += 1;
+    }
+
+    /// How many jobs began again since the start.
+    pub fn retried(&self) -> Retried {
+        self.retried
+    }
+
+    /// The times since the last call.
+    pub fn take(&mut self) -> Times {
+        match self.counted.take() {
+            Some(counted) => Times { wait: counted.wait.tally(), run: counted.run.tally() },
+            None => Times::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_once_and_cost_nothing_then() {
+        let mut meter = Meter::default();
+        (0..100).for_each(|us| meter.waited(us));
+        meter.ran(7);
+        meter.retried_failed();
+        let times = meter.take();
+        assert_eq!((times.wait.count(), times.run.percentile(50)), (100, Some(7)));
+        assert!(meter.counted.is_none());
+        assert_eq!(meter.take(), Times::default());
+        assert_eq!(meter.retried(), Retried { failed: 1, cancelled: 0 });
+    }
+}
