@@ -169,6 +169,8 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
     let mut recovery = Recovery::new(clock.now(), limits.clone());
     let found = store.recover(BODIES_UP_TO, &mut |recalled| match recalled {
         Recalled::Live { job, body_bytes } => recovery.live(*job, body_bytes),
+        // Nobody keeps any yet.
+        Recalled::Note { .. } => {}
         Recalled::Archived(archived) => recovery.archived(&archived.id, archived.sequence),
     })?;
     if found.live + found.archived > 0 {

@@ -23,6 +23,8 @@
 //! | [`keeper::Commit`], [`keeper::Fetch`] | queue | keeper: what the store has to know, bodies that only it holds |
 //! | [`queue::Committed`], [`queue::Fetched`] | keeper | queue |
 //! | [`supervisor::ArchiveForgot`] | keeper | supervisor: ids that are free again |
+//! | [`keeper::Unearth`], [`keeper::Dig`] | whoever asks | keeper: stored jobs by number, pages of the archive |
+//! | [`keeper::Discard`], [`keeper::KeepNotes`] | whoever asks | keeper: records that go, small values that stay |
 //! | [`keeper::CloseStore`] | `server` | keeper |
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
 //! | [`pulse::Pulse`] | `web` | supervisor, keeper: are you there? |

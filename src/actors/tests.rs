@@ -9,16 +9,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::clock::Clock;
-use super::keeper::Keeper;
+use super::keeper::{Dig, Discard, Keeper};
 use super::listener::{Doorman, Endpoint, Listener};
 use super::supervisor::{KillQueue, Supervisor, Survey};
 use crate::core::{Limits, Router};
 use crate::protocols::{Session, gloom};
-use crate::store::Memory;
+use crate::store::{Memory, Query};
 
 /// A server with gloom's two ports.
 struct Server {
     supervisor: Addr<Supervisor>,
+    keeper: Option<Addr<Keeper>>,
     masters: std::net::SocketAddr,
     workers: std::net::SocketAddr,
 }
@@ -27,25 +28,26 @@ impl Server {
     async fn start(limits: Limits) -> Server {
         let limits = Arc::new(limits);
         let supervisor = Supervisor::new(Clock::start(), Router::new(limits.clone()), Vec::new(), None).start();
-        Server::listen(supervisor, limits).await
+        Server::listen(supervisor, None, limits).await
     }
 
     /// One whose durable jobs outlive their queue.
     async fn start_with_store() -> Server {
         let (limits, clock) = (Arc::new(Limits::default()), Clock::start());
         let router = Router::new(limits.clone());
+        let mut keeper = None;
         let supervisor = Supervisor::create(|ctx| {
-            let keeper = Keeper::new(Box::new(Memory::default()), clock, ctx.address()).start();
-            Supervisor::new(clock, router, Vec::new(), Some(keeper))
+            keeper = Some(Keeper::new(Box::new(Memory::default()), clock, ctx.address()).start());
+            Supervisor::new(clock, router, Vec::new(), keeper.clone())
         });
-        Server::listen(supervisor, limits).await
+        Server::listen(supervisor, keeper, limits).await
     }
 
-    async fn listen(supervisor: Addr<Supervisor>, limits: Arc<Limits>) -> Server {
+    async fn listen(supervisor: Addr<Supervisor>, keeper: Option<Addr<Keeper>>, limits: Arc<Limits>) -> Server {
         let doorman = Doorman::new(limits, Vec::new());
         let masters = listen::<gloom::Master>(&supervisor, &doorman, gloom::Shared::default()).await;
         let workers = listen::<gloom::Worker>(&supervisor, &doorman, ()).await;
-        Server { supervisor, masters, workers }
+        Server { supervisor, keeper, masters, workers }
     }
 }
 
@@ -135,6 +137,26 @@ async fn durable_jobs_outlive_their_queue() {
     let census = server.supervisor.send(Survey).await.unwrap();
     assert!(census.is_balanced(), "{census:?}");
     assert_eq!((census.accepted, census.completed, census.failed), (2, 1, 1));
+}
+
+/// The record of a finished durable job keeps its id taken until it goes.
+#[actix::test]
+async fn a_discarded_record_frees_its_id() {
+    let server = Server::start_with_store().await;
+    let keeper = server.keeper.as_ref().unwrap();
+    let (mut master, mut worker) = (Client::connect(server.masters).await, Client::connect(server.workers).await);
+    let durable = r#"{"action":"submit","id":"kept","type":"t","body":1,"durable":true}"#;
+    assert_eq!(worker.ask(r#"{"action":"join","type":"t"}"#).await, r#"{"ok":true}"#);
+    assert_eq!(master.ask(durable).await, r#"{"ok":true,"id":"kept"}"#);
+    assert_eq!(worker.hear().await, r#"{"action":"job","id":"kept","type":"t","body":1}"#);
+    assert_eq!(worker.ask(r#"{"action":"respond","body":2}"#).await, r#"{"ok":true}"#);
+    assert_eq!(master.hear().await, r#"{"id":"kept","body":2}"#);
+    assert_eq!(master.ask(durable).await, r#"{"error":"id_exists","reason":"kept"}"#);
+
+    let page = keeper.send(Dig { query: Query::default() }).await.unwrap();
+    let jobs: Vec<_> = page.jobs.into_iter().map(|job| (job.id, job.sequence)).collect();
+    assert_eq!(keeper.send(Discard { jobs }).await.unwrap(), Ok(1));
+    assert_eq!(master.ask(durable).await, r#"{"ok":true,"id":"kept"}"#);
 }
 
 /// A job follows its worker's death to the next worker, whatever ended the connection.

@@ -24,14 +24,22 @@ pub enum Record {
         /// Which.
         sequence: u64,
     },
+    /// A small value beside the jobs: what is paused, what was registered.
+    Note {
+        /// Its name.
+        key: Arc<str>,
+        /// None: it goes.
+        value: Option<Body>,
+    },
 }
 
 impl Record {
-    /// The job it is about.
-    pub fn sequence(&self) -> u64 {
+    /// The job it is about, if it is about one.
+    pub fn sequence(&self) -> Option<u64> {
         match self {
-            Record::Put(job) => job.sequence,
-            Record::Change { sequence, .. } | Record::Remove { sequence } => *sequence,
+            Record::Put(job) => Some(job.sequence),
+            Record::Change { sequence, .. } | Record::Remove { sequence } => Some(*sequence),
+            Record::Note { .. } => None,
         }
     }
 }

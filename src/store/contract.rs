@@ -132,6 +132,22 @@ pub(super) fn finished(sequence: u64, outcome: Outcome, forget_ms: u64) -> Recor
     }
 }
 
+pub(super) fn note(key: &str, value: Option<&str>) -> Record {
+    Record::Note { key: key.into(), value: value.map(|value| value.as_bytes().into()) }
+}
+
+/// The notes among what was recalled.
+pub(super) fn notes(all: &[Recalled]) -> Vec<(&str, &[u8])> {
+    all.iter().filter_map(as_note).collect()
+}
+
+fn as_note(recalled: &Recalled) -> Option<(&str, &[u8])> {
+    match recalled {
+        Recalled::Note { key, value } => Some((key, value)),
+        Recalled::Live { .. } | Recalled::Archived(_) => None,
+    }
+}
+
 const ALL: Query =
     Query { kind: None, outcome: None, text: None, before: None, limit: 100, look_at: 1000, bytes: 1 << 20 };
 
@@ -248,6 +264,46 @@ fn bodies_can_stay_where_they_are() {
 }
 
 #[test]
+fn notes_are_kept_beside_the_jobs() {
+    for mut engine in Engine::all() {
+        engine.commit(&[note("paused/b", Some("true")), put(job(1, "1")), note("paused/a", Some("1"))]);
+        engine.commit(&[note("paused/b", Some("")), note("gone", None), running(1)]);
+        engine.restart();
+        let (found, all) = recall(engine.store(), 0);
+        assert_eq!(found, Recovered { next_sequence: 2, live: 1, notes: 2, ..Recovered::default() }, "{}", engine.name);
+        assert_eq!(notes(&all), [("paused/a", b"1".as_slice()), ("paused/b", b"")]);
+        // The last word on a key holds, also within a batch.
+        let long = "n".repeat(20_000);
+        engine.commit(&[note("paused/a", None), note("c", Some("1")), note("c", None), note("paused/a", Some(&long))]);
+        engine.commit(&[note("paused/b", None)]);
+        engine.restart();
+        let (found, all) = recall(engine.store(), 0);
+        assert_eq!((notes(&all), found.notes), (vec![("paused/a", long.as_bytes())], 1), "{}", engine.name);
+        engine.commit(&[note("paused/a", None), Record::Remove { sequence: 1 }]);
+        engine.restart();
+        let nothing = Recovered { next_sequence: 2, ..Recovered::default() };
+        assert_eq!(recall(engine.store(), 0), (nothing, Vec::new()), "{}", engine.name);
+    }
+}
+
+#[test]
+fn only_finished_jobs_are_discarded() {
+    for mut engine in Engine::all() {
+        let puts: Vec<_> = (1..=6).map(|sequence| put(job(sequence, &"b".repeat(3_000)))).collect();
+        engine.commit(&puts);
+        let ends: Vec<_> = [2, 3, 5].map(|sequence| finished(sequence, Outcome::Failed, 100)).into();
+        engine.commit(&ends);
+        assert_eq!(engine.store().discard(&[]).unwrap(), [0; 0]);
+        assert_eq!(engine.store().discard(&[5, 1, 77, 2, 5]).unwrap(), [5, 2], "{}", engine.name);
+        assert_eq!(engine.store().discard(&[5, 1, 77, 2]).unwrap(), [0; 0]);
+        engine.restart();
+        let (found, _) = recall(engine.store(), 0);
+        assert_eq!((found.live, found.archived), (3, 1), "{}", engine.name);
+        assert_eq!(sequences(&engine.store().page(&ALL).unwrap()), [3]);
+    }
+}
+
+#[test]
 fn pages_are_filtered_and_bounded() {
     for mut engine in Engine::all() {
         let outcomes = [Outcome::Completed, Outcome::Failed, Outcome::Cancelled, Outcome::Expired];
@@ -311,12 +367,14 @@ enum Deed {
     PutAgain(Index, Progress),
     Change(Index, Progress),
     Remove(Index),
+    Note(String, Option<Body>),
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<Deed>),
     Tidy(u64, usize),
+    Discard(Vec<Index>),
     Page(Query),
     Restart,
 }
@@ -333,6 +391,11 @@ fn play(steps: Vec<Step>) {
                 engines.iter_mut().for_each(|engine| engine.commit(&records));
             }
             Step::Tidy(now_ms, most) => same(&mut engines, |store| store.tidy(now_ms, most).unwrap()),
+            Step::Discard(indices) => {
+                let known = known(engines[0].store());
+                let picked: Vec<u64> = indices.iter().filter(|_| !known.is_empty()).map(|i| *i.get(&known)).collect();
+                same(&mut engines, |store| store.discard(&picked).unwrap());
+            }
             Step::Page(query) => same(&mut engines, |store| store.page(&query).unwrap()),
             Step::Restart => engines.iter_mut().for_each(Engine::restart),
         }
@@ -343,12 +406,17 @@ fn play(steps: Vec<Step>) {
     }
 }
 
+/// The number of the job that was recalled, if it is one.
+pub(super) fn sequence(recalled: &Recalled) -> Option<u64> {
+    match recalled {
+        Recalled::Note { .. } => None,
+        Recalled::Live { job, .. } => Some(job.sequence),
+        Recalled::Archived(archived) => Some(archived.sequence),
+    }
+}
+
 fn known(store: &mut dyn Store) -> Vec<u64> {
-    let sequence = |recalled: &Recalled| match recalled {
-        Recalled::Live { job, .. } => job.sequence,
-        Recalled::Archived(archived) => archived.sequence,
-    };
-    recall(store, 0).1.iter().map(sequence).collect()
+    recall(store, 0).1.iter().filter_map(sequence).collect()
 }
 
 fn records(deeds: Vec<Deed>, known: &[u64], next_sequence: &mut u64) -> Vec<Record> {
@@ -372,6 +440,7 @@ fn records(deeds: Vec<Deed>, known: &[u64], next_sequence: &mut u64) -> Vec<Reco
                 known.retain(|known| Some(*known) != sequence);
                 sequence.map(|sequence| Record::Remove { sequence })
             }
+            Deed::Note(key, value) => Some(Record::Note { key: key.into(), value }),
         };
         records.extend(record);
     }
@@ -401,10 +470,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<Index>(), progress()).prop_map(|(index, progress)| Deed::PutAgain(index, progress)),
         4 => (any::<Index>(), progress()).prop_map(|(index, progress)| Deed::Change(index, progress)),
         2 => any::<Index>().prop_map(Deed::Remove),
+        2 => ("[a-d]|\\PC{0,9}", option::of(body())).prop_map(|(key, value)| Deed::Note(key, value)),
     ];
     prop_oneof![
         8 => vec(deed, 0..16).prop_map(Step::Commit),
         1 => (0..4_u64, 0..8_usize).prop_map(|(now_ms, most)| Step::Tidy(now_ms, most)),
+        1 => vec(any::<Index>(), 0..9).prop_map(Step::Discard),
         1 => query().prop_map(Step::Page),
         1 => Just(Step::Restart),
     ]

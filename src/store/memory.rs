@@ -2,15 +2,17 @@
 //! compares every other engine with. (`--store memory:` has no store at all.)
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
 use crate::core::record::Body;
 use crate::core::record::{Record, StoredJob, StoredState};
 
-/// Jobs in a map.
+/// Jobs and notes in maps.
 #[derive(Default, Debug)]
 pub struct Memory {
     jobs: BTreeMap<u64, StoredJob>,
+    notes: BTreeMap<Arc<str>, Body>,
     last_sequence: u64,
 }
 
@@ -35,6 +37,10 @@ fn forget_ms(job: &StoredJob) -> Option<u64> {
 impl Store for Memory {
     fn recover(&mut self, bodies_up_to: usize, each: &mut dyn FnMut(Recalled)) -> Result<Recovered, StoreError> {
         let mut found = Recovered { next_sequence: self.last_sequence + 1, ..Recovered::default() };
+        for (key, value) in &self.notes {
+            found.notes += 1;
+            each(Recalled::Note { key: key.clone(), value: value.clone() });
+        }
         for job in self.jobs.values() {
             if let Some(archived) = Memory::archived(job) {
                 found.archived += 1;
@@ -65,6 +71,12 @@ impl Store for Memory {
                 }
                 Record::Remove { sequence } => {
                     self.jobs.remove(sequence);
+                }
+                Record::Note { key, value: Some(value) } => {
+                    self.notes.insert(key.clone(), value.clone());
+                }
+                Record::Note { key, value: None } => {
+                    self.notes.remove(key);
                 }
             }
         }
@@ -107,6 +119,15 @@ impl Store for Memory {
             last = Some(job.sequence);
         }
         Ok(page)
+    }
+
+    fn discard(&mut self, sequences: &[u64]) -> Result<Vec<u64>, StoreError> {
+        let mut gone = sequences.to_vec();
+        gone.retain(|sequence| {
+            let has_ended = self.jobs.get(sequence).is_some_and(|job| Memory::archived(job).is_some());
+            has_ended && self.jobs.remove(sequence).is_some()
+        });
+        Ok(gone)
     }
 
     fn tidy(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError> {

@@ -7,6 +7,8 @@
 //! keys costs a tree more than all else together, and the supervisor knows every id anyway. So recovery and [`Store::tidy`]
 //! name ids and sequence numbers together ([`Archived`]).
 
+use std::sync::Arc;
+
 use crate::core::record::{Body, JobId, Outcome, TypeName};
 use crate::core::record::{Progress, Record, StoredJob, StoredState};
 
@@ -20,7 +22,7 @@ pub use sqlite::Sqlite;
 
 /// A place where durable jobs are kept. Used by one thread.
 pub trait Store: Send {
-    /// Everything that is kept, oldest acceptance first. To be called once, first.
+    /// Everything that is kept: the notes by key, then the jobs, oldest acceptance first. To be called once, first.
     ///
     /// A live job whose body is longer than `bodies_up_to` bytes comes without it (see [`Recalled::Live`]): so that
     /// millions of jobs can come back into less memory than they take on disk.
@@ -31,8 +33,9 @@ pub trait Store: Send {
 
     /// Keeps all of these, durably and as a whole: when it returns, they are on disk.
     ///
-    /// A batch without a [`Record::Put`] may use room that is held back for it, so on a full disk running work can still end
-    /// when it is committed apart from new work. Removing what isn't there is fine (it may just have been tidied).
+    /// A batch without a [`Record::Put`] and without a [`Record::Note`] that has a value may use room that is held back for it, so on
+    /// a full disk running work can still end when it is committed apart from new work. Removing what isn't there is
+    /// fine (it may just have been tidied).
     ///
     /// # Errors
     /// [`StoreError::Full`]: none of them is kept and the store is as before; a later commit may succeed. Anything else: the
@@ -57,6 +60,13 @@ pub trait Store: Send {
     /// As [`Store::bodies`].
     fn page(&mut self, query: &Query) -> Result<Page, StoreError>;
 
+    /// Removes the records of those of these jobs that have ended, durably, and gives their numbers in this order; the others
+    /// stay.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn discard(&mut self, sequences: &[u64]) -> Result<Vec<u64>, StoreError>;
+
     /// Removes finished jobs whose time is over at `now_ms` (milliseconds since 1970), at most `most` of them, and names
     /// them; then does a bounded piece of the housekeeping that would be in the way of a commit. To be called every second
     /// or so, best when there is nothing to commit, and again at once while it names `most`.
@@ -69,17 +79,24 @@ pub trait Store: Send {
     fn bytes(&self) -> u64;
 }
 
-/// A job that recovery found.
+/// What recovery found, one by one.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Recalled {
-    /// It has not ended.
+    /// A note.
+    Note {
+        /// Its name.
+        key: Arc<str>,
+        /// Its value.
+        value: Body,
+    },
+    /// A job that has not ended.
     Live {
         /// The job. Its body is empty, which no JSON is, where it was too long: [`Store::bodies`] has it.
         job: Box<StoredJob>,
         /// How long its body is.
         body_bytes: usize,
     },
-    /// It has.
+    /// A job that has.
     Archived(Archived),
 }
 
@@ -105,6 +122,8 @@ pub struct Recovered {
     pub live: u64,
     /// Finished jobs in the archive.
     pub archived: u64,
+    /// Notes.
+    pub notes: u64,
     /// A torn tail was cut off: the last commit before a power cut.
     pub repaired: bool,
     /// That commit had been acknowledged, as far as the store can tell: the disk lied, or somebody cut the file. To be logged as
@@ -112,8 +131,8 @@ pub struct Recovered {
     pub lost: bool,
 }
 
-/// Which finished jobs to page through.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// Which finished jobs to page through. By default all of them, a screen at a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Query {
     /// Only of this type.
     pub kind: Option<TypeName>,
@@ -129,6 +148,12 @@ pub struct Query {
     pub look_at: usize,
     /// At most so many bytes of bodies and results, though always one job.
     pub bytes: usize,
+}
+
+impl Default for Query {
+    fn default() -> Query {
+        Query { kind: None, outcome: None, text: None, before: None, limit: 50, look_at: 20_000, bytes: 4 << 20 }
+    }
 }
 
 impl Query {
@@ -156,8 +181,8 @@ fn detail_of(progress: &Progress) -> Option<&Body> {
     }
 }
 
-/// What it counts of [`Query::bytes`].
-fn weight(job: &StoredJob) -> usize {
+/// What a job counts of [`Query::bytes`]: the bytes of its body and of its result or error.
+pub fn weight(job: &StoredJob) -> usize {
     job.body.len() + detail_of(&job.progress).map_or(0, |detail| detail.len())
 }
 
@@ -196,6 +221,16 @@ pub enum StoreError {
     /// Another server has it open.
     #[error("{0} is in use by another server: stop that one, or name another folder with --store file:DIR")]
     InUse(String),
+    /// It was written by a version before the first release.
+    #[error(
+        "{folder} has format {found}, from before the first release, which this version doesn't read: move the folder away to start empty, or name another with --store file:DIR"
+    )]
+    Older {
+        /// The folder.
+        folder: String,
+        /// Its format.
+        found: i64,
+    },
     /// It was written by a newer version.
     #[error(
         "{folder} has format {found}, this version reads up to {known}: use a newer procession, or another folder with --store file:DIR"

@@ -31,6 +31,7 @@ impl Shelf {
                     job.expect("it was just looked at").progress = progress;
                 }
                 Record::Remove { sequence } => drop(self.jobs.remove(&sequence)),
+                Record::Note { key, .. } => prop_assert!(false, "a queue notes {key}"),
             }
         }
         Ok(())

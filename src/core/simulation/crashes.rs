@@ -297,6 +297,7 @@ impl World {
                 Record::Remove { sequence } => {
                     self.disk.remove(&sequence);
                 }
+                Record::Note { key, .. } => panic!("a queue notes {key}"),
             }
         }
     }

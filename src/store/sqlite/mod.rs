@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `schema` | the database file: tables, settings, format |
 //! | `row` | a job as a row, with checksums over all its bytes |
+//! | `note` | a note as a row |
 //! | `pack` | small values as bytes |
 //! | `batch` | what a batch of records comes to |
 //! | `write` | what a commit writes |
@@ -24,6 +25,7 @@ mod batch;
 mod faults;
 mod folder;
 mod mark;
+mod note;
 mod pack;
 mod read;
 mod reserve;
@@ -180,6 +182,10 @@ impl Store for Sqlite {
 
     fn page(&mut self, query: &Query) -> Result<Page, StoreError> {
         self.page_of(query)
+    }
+
+    fn discard(&mut self, sequences: &[u64]) -> Result<Vec<u64>, StoreError> {
+        self.discard_all(sequences)
     }
 
     fn tidy(&mut self, now_ms: u64, most: usize) -> Result<Vec<Archived>, StoreError> {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::row::{BodyAt, Flaw, LongBody, Reader, columns, outcome_code};
 use super::wal::Tail;
-use super::{Archived, Page, Query, Recalled, Recovered, Sqlite, StoreError, schema};
+use super::{Archived, Page, Query, Recalled, Recovered, Sqlite, StoreError, note, schema};
 use crate::core::record::Body;
 use crate::core::record::StoredJob;
 use crate::store::{outcome_of, weight};
@@ -28,6 +28,7 @@ impl Sqlite {
         each: &mut dyn FnMut(Recalled),
     ) -> Result<Recovered, StoreError> {
         self.check_trees()?;
+        let notes = self.recover_notes(each)?;
         let seen = scan(&self.connection, &mut self.reader, bodies_up_to, each).map_err(|wrong| self.wrong(wrong))?;
         self.check_counts(&seen)?;
         let repaired = self.tail != Tail::Whole;
@@ -41,9 +42,22 @@ impl Sqlite {
             next_sequence: self.totals.last_sequence + 1,
             live: self.totals.live,
             archived: self.totals.archived,
+            notes,
             repaired,
             lost: self.lost,
         })
+    }
+
+    fn recover_notes(&self, each: &mut dyn FnMut(Recalled)) -> Result<u64, StoreError> {
+        let mut recall = |key: &str, value| each(Recalled::Note { key: key.into(), value });
+        let count = note::scan(&self.connection, &mut recall).map_err(|wrong| match wrong {
+            note::Wrong::Sql(error) => self.error(&error),
+            note::Wrong::Note(key) => self.damaged(format!("the note {key:?} isn't what was written")),
+        })?;
+        if count != self.totals.notes {
+            return Err(self.damaged(format!("it has {count} notes, but there must be {}", self.totals.notes)));
+        }
+        Ok(count)
     }
 
     pub(super) fn fetch(&mut self, sequence: u64) -> Result<Option<StoredJob>, StoreError> {

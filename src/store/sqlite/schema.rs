@@ -13,8 +13,8 @@ use super::StoreError;
 use super::folder::{self, FRESH, Folder, MAIN};
 use super::totals::Totals;
 
-/// The format this version writes, in `PRAGMA user_version`. What a newer one wrote is refused.
-pub(super) const FORMAT: i64 = 1;
+/// The format this version reads and writes, in `PRAGMA user_version`. Any other is refused.
+pub(super) const FORMAT: i64 = 2;
 
 /// "proc", in `PRAGMA application_id`.
 const APPLICATION: i64 = 0x7072_6f63;
@@ -24,8 +24,8 @@ const PAGE_BYTES: u32 = 4096;
 /// Every table and index, as `sqlite_schema` must have them, by name.
 ///
 /// One table for live and finished jobs: to move a row costs twice what its change does. The two indexes have only the finished
-/// in them: what to forget, and what to show by outcome. Keys append.
-const SCHEMA: [(&str, &str); 5] = [
+/// in them: what to forget, and what to show by outcome. Keys append. The notes are few.
+const SCHEMA: [(&str, &str); 6] = [
     ("bodies", "CREATE TABLE bodies(sequence INTEGER PRIMARY KEY, body BLOB)"),
     ("finished", "CREATE INDEX finished ON jobs(state) WHERE forget_ms IS NOT NULL"),
     ("forget", "CREATE INDEX forget ON jobs(forget_ms) WHERE forget_ms IS NOT NULL"),
@@ -35,10 +35,11 @@ const SCHEMA: [(&str, &str); 5] = [
          head BLOB, body BLOB, head_sum INTEGER, state INTEGER, attempt INTEGER, progress BLOB, progress_sum INTEGER, \
          forget_ms INTEGER, detail BLOB)",
     ),
+    ("notes", "CREATE TABLE notes(key TEXT PRIMARY KEY, value BLOB, sum INTEGER) WITHOUT ROWID"),
     (
         "totals",
-        "CREATE TABLE totals(one INTEGER PRIMARY KEY, live INTEGER, archived INTEGER, long INTEGER, last_sequence INTEGER, \
-         commits INTEGER, sum INTEGER)",
+        "CREATE TABLE totals(one INTEGER PRIMARY KEY, live INTEGER, archived INTEGER, long INTEGER, notes INTEGER, \
+         last_sequence INTEGER, commits INTEGER, sum INTEGER)",
     ),
 ];
 
@@ -91,7 +92,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Refuses what is no database of ours, or of a newer format, by its first bytes: before anything of it is opened, so nothing of it
+/// Refuses what is no database of ours, or of another format, by its first bytes: before anything of it is opened, so nothing of it
 /// is changed.
 pub(super) fn check_header(folder: &Path) -> Result<(), StoreError> {
     let path = folder.join(MAIN);
@@ -117,6 +118,7 @@ fn check_format(folder: &Path, found: i64) -> Result<(), StoreError> {
             place: folder.join(MAIN).display().to_string(),
             what: "it has no format number".into(),
         }),
+        1..FORMAT => Err(StoreError::Older { folder: folder.display().to_string(), found }),
         found => Err(StoreError::Newer { folder: folder.display().to_string(), found, known: FORMAT }),
     }
 }

@@ -12,10 +12,11 @@ use proptest::sample::Index;
 use rusqlite::Connection;
 
 use super::folder::{FRESH, LOG, MAIN, MARK, RESERVE};
+use super::schema::FORMAT;
 use super::{Options, Sqlite};
 use crate::core::record::{Body, Outcome};
 use crate::core::record::{Record, StoredJob};
-use crate::store::contract::{SMALL, Scratch, finished, job, put, recall, running};
+use crate::store::contract::{SMALL, Scratch, finished, job, note, notes, put, recall, running, sequence};
 use crate::store::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
 
 const FRAME: usize = 24 + 4096;
@@ -65,7 +66,7 @@ fn look(image: &Image) -> Result<(Recovered, Sight), StoreError> {
     let mut store = open(scratch.path())?;
     let mut recalled = Vec::new();
     let found = store.recover(usize::MAX, &mut |job| recalled.push(job))?;
-    let sequences: Vec<u64> = recalled.iter().map(sequence).collect();
+    let sequences: Vec<u64> = recalled.iter().filter_map(sequence).collect();
     let jobs = sequences.iter().map(|sequence| store.find(*sequence)).collect::<Result<_, _>>()?;
     let bodies = store.bodies(&sequences)?;
     let page = store.page(&ALL)?;
@@ -79,14 +80,7 @@ fn look(image: &Image) -> Result<(Recovered, Sight), StoreError> {
     Ok((found, Sight { next_sequence: found.next_sequence, recalled, jobs, bodies, page, failed, due }))
 }
 
-fn sequence(recalled: &Recalled) -> u64 {
-    match recalled {
-        Recalled::Live { job, .. } => job.sequence,
-        Recalled::Archived(archived) => archived.sequence,
-    }
-}
-
-/// Jobs in every state, some of them long, over so many commits.
+/// Jobs in every state, some of them long, and notes, over so many commits.
 fn work(store: &mut Sqlite, first: u64, commits: u64) {
     let outcomes = [Outcome::Completed, Outcome::Failed, Outcome::Cancelled, Outcome::Expired];
     for round in first..first + commits {
@@ -95,7 +89,11 @@ fn work(store: &mut Sqlite, first: u64, commits: u64) {
         store.commit(&[put(job(sequence, &"a".repeat(size))), put(job(sequence + 1, "[1]"))]).unwrap();
         store.commit(&[running(sequence), put(job(sequence + 2, "{}")), running(sequence + 2)]).unwrap();
         store
-            .commit(&[finished(sequence, outcomes[round as usize % 4], 5), Record::Remove { sequence: sequence + 2 }])
+            .commit(&[
+                finished(sequence, outcomes[round as usize % 4], 5),
+                Record::Remove { sequence: sequence + 2 },
+                note(&format!("paused/{}", round % 10), (round % 3 > 0).then_some("true")),
+            ])
             .unwrap();
     }
 }
@@ -140,7 +138,7 @@ fn at(frame: usize) -> usize {
     HEADER + frame * FRAME
 }
 
-static FRESH_LOG: LazyLock<Killed> = LazyLock::new(|| Killed::new(12));
+static FRESH_LOG: LazyLock<Killed> = LazyLock::new(|| Killed::new(6));
 static USED_LOG: LazyLock<Killed> = LazyLock::new(|| Killed::new(40));
 
 #[test]
@@ -148,9 +146,11 @@ fn a_killed_store_has_every_commit() {
     for killed in [&*FRESH_LOG, &*USED_LOG] {
         let (found, sight) = look(&killed.image).unwrap();
         assert!(!found.repaired && !found.lost);
-        assert!(sight.recalled.iter().any(|job| sequence(job) == 5_001));
+        assert!(sight.recalled.iter().any(|job| sequence(job) == Some(5_001)));
         assert_ne!(look(&killed.before_last).unwrap().1, sight);
     }
+    let log = &FRESH_LOG.image[LOG];
+    assert_eq!(log[log.len() - FRAME..][8..16], log[16..24], "the log has not begun anew");
     let log = &USED_LOG.image[LOG];
     assert_ne!(log[log.len() - FRAME..][8..16], log[16..24], "older frames lie behind the log's end");
 }
@@ -319,7 +319,12 @@ fn flip(image: &Image, expected: &Sight, byte: usize, bit: u8) {
         Ok((found, sight)) => {
             assert!(sight == *expected && !found.lost, "bit {bit} of byte {rest} of {name} went unnoticed")
         }
-        Err(StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::Failed { .. }) => {}
+        Err(
+            StoreError::Damaged { .. }
+            | StoreError::Older { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Failed { .. },
+        ) => {}
         Err(error @ (StoreError::Full(_) | StoreError::InUse(_))) => {
             panic!("bit {bit} of byte {rest} of {name}: {error}")
         }
@@ -357,6 +362,9 @@ fn what_is_missing_is_missed() {
         "DELETE FROM bodies WHERE sequence = 13",
         "UPDATE bodies SET sequence = 14 WHERE sequence = 13",
         "INSERT INTO bodies VALUES(14, x'00')",
+        "DELETE FROM notes WHERE key = 'paused/1'",
+        "INSERT INTO notes VALUES('paused/x', x'31', 0)",
+        "UPDATE notes SET key = 'paused/x' WHERE key = 'paused/1'",
         "UPDATE totals SET last_sequence = 3, sum = 0",
         "DELETE FROM totals",
         "DROP INDEX forget",
@@ -404,14 +412,54 @@ fn a_folder_has_one_server() {
 }
 
 #[test]
-fn a_newer_format_is_left_alone() {
-    let mut image = IMAGES[0].0.clone();
-    image.get_mut(MAIN).unwrap()[63] = 2;
-    let scratch = plant(&image);
-    let error = open(scratch.path()).map(drop).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
-    assert_eq!(names(scratch.path()), [MAIN, MARK]);
-    assert_eq!(self::image(scratch.path()), image);
+fn other_formats_are_left_alone() {
+    let open_as = |format: i64| {
+        let mut image = IMAGES[0].0.clone();
+        image.get_mut(MAIN).unwrap()[63] = format as u8;
+        let scratch = plant(&image);
+        let error = open(scratch.path()).map(drop).unwrap_err();
+        assert_eq!(names(scratch.path()), [MAIN, MARK]);
+        assert_eq!(self::image(scratch.path()), image);
+        error
+    };
+    let error = open_as(FORMAT + 1);
+    assert!(matches!(error, StoreError::Newer { found, known: FORMAT, .. } if found == FORMAT + 1), "{error}");
+    let error = open_as(FORMAT - 1);
+    assert!(matches!(error, StoreError::Older { found, .. } if found == FORMAT - 1), "{error}");
+    assert!(matches!(open_as(0), StoreError::Damaged { .. }));
+}
+
+/// Whatever bit of a note is flipped, in the database or in its log, the damage is found; in the database it is also said
+/// which note it is, and with an intact key by its name.
+#[test]
+fn a_flipped_bit_in_a_note_is_named() {
+    let scratch = Scratch::new();
+    let mut store = open(scratch.path()).unwrap();
+    recall(&mut store, 0);
+    store.commit(&[note("processor/mailer", Some("[\"http://example.org\"]")), put(job(1, "1"))]).unwrap();
+    let logged = image(scratch.path());
+    drop(store);
+    let closed = image(scratch.path());
+    assert_eq!(notes(&look(&closed).unwrap().1.recalled).len(), 1);
+    let place = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).position(|window| window == text).unwrap();
+    for (image, name) in [(&logged, LOG), (&closed, MAIN)] {
+        let row = place(&image[name], b"processor/mailer");
+        let value = place(&image[name], b"[\"http");
+        // From the lengths of the columns before the key to the checksum behind the value.
+        for byte in row - 5..value + 26 {
+            for bit in 0..8 {
+                let mut image = image.clone();
+                image.get_mut(name).unwrap()[byte] ^= 1 << bit;
+                let error = look(&image).map(drop).unwrap_err();
+                let StoreError::Damaged { place, what } = &error else { panic!("{byte}, {bit}: {error}") };
+                assert!(place.ends_with(name), "{byte}, {bit}: {error}");
+                if name == MAIN && byte >= row {
+                    assert!(what.contains("the note \""), "{byte}, {bit}: {error}");
+                    assert!(byte < value || what.contains("processor/mailer"), "{byte}, {bit}: {error}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

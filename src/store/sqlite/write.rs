@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, Statement};
 use super::batch::{self, Deed};
 use super::row::{LONG, Writer};
 use super::totals::Totals;
-use super::{Archived, Sqlite, StoreError, schema};
+use super::{Archived, Sqlite, StoreError, note, schema};
 use crate::core::record::{Progress, Record, StoredJob, StoredState};
 
 const INSERT: &str = "INSERT INTO jobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
@@ -14,9 +14,11 @@ const CHANGE_LIVE: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = 
 const CHANGE_ARCHIVED: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = ?4, progress_sum = ?5, forget_ms = ?6, detail = ?7 \
      WHERE sequence = ?1 AND forget_ms IS NOT NULL";
 const REMOVE_LIVE: &str = "DELETE FROM jobs WHERE sequence = ?1 AND forget_ms IS NULL";
-const REMOVE_ARCHIVED: &str = "DELETE FROM jobs WHERE sequence = ?1";
+const REMOVE_ARCHIVED: &str = "DELETE FROM jobs WHERE sequence = ?1 AND forget_ms IS NOT NULL";
 const INSERT_LONG: &str = "INSERT INTO bodies VALUES(?1, ?2)";
 const REMOVE_LONG: &str = "DELETE FROM bodies WHERE sequence = ?1";
+const INSERT_NOTE: &str = "INSERT INTO notes VALUES(?1, ?2, ?3)";
+const REMOVE_NOTE: &str = "DELETE FROM notes WHERE key = ?1";
 
 /// Pages of the file that nobody uses before any are given back to the system: they are used again soon.
 const FREE_PAGES: u64 = 4096;
@@ -40,12 +42,12 @@ impl Sqlite {
     pub(super) fn commit_all(&mut self, records: &[Record]) -> Result<(), StoreError> {
         self.refuse_after_failure()?;
         let last_sequence = self.totals.last_sequence;
-        let newest = records.iter().filter(|record| is_put(record)).map(Record::sequence).max().unwrap_or(0);
+        let newest = records.iter().filter(|record| is_put(record)).filter_map(Record::sequence).max().unwrap_or(0);
         let deeds = batch::settle(records, last_sequence);
         if deeds.is_empty() && newest <= last_sequence {
             return Ok(());
         }
-        let has_new_work = newest > 0;
+        let has_new_work = newest > 0 || deeds.iter().any(|deed| matches!(deed, Deed::Note(_, Some(_))));
         if has_new_work && !self.reserve.is_held() {
             return Err(StoreError::Full("what is left is kept for running jobs".into()));
         }
@@ -55,6 +57,7 @@ impl Sqlite {
                     Deed::Put(job, progress) => writing.put(job, progress)?,
                     Deed::Change(sequence, progress) => writing.change(sequence, progress)?,
                     Deed::Remove(sequence) => writing.remove(sequence)?,
+                    Deed::Note(key, value) => writing.note(key, value)?,
                 }
             }
             writing.totals.last_sequence = writing.totals.last_sequence.max(newest);
@@ -64,6 +67,24 @@ impl Sqlite {
             self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")?;
         }
         Ok(())
+    }
+
+    /// Removes those of these jobs that have ended.
+    pub(super) fn discard_all(&mut self, sequences: &[u64]) -> Result<Vec<u64>, StoreError> {
+        self.refuse_after_failure()?;
+        let mut gone = Vec::new();
+        if !sequences.is_empty() {
+            self.transact(true, &mut |writing| {
+                gone.clear();
+                for sequence in sequences {
+                    if writing.remove_archived(*sequence)? {
+                        gone.push(*sequence);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(gone)
     }
 
     /// Removes what has to be forgotten.
@@ -195,7 +216,7 @@ impl Sqlite {
 fn is_put(record: &Record) -> bool {
     match record {
         Record::Put(_) => true,
-        Record::Change { .. } | Record::Remove { .. } => false,
+        Record::Change { .. } | Record::Remove { .. } | Record::Note { .. } => false,
     }
 }
 
@@ -271,16 +292,39 @@ impl Writing<'_> {
     }
 
     fn remove(&mut self, sequence: u64) -> Result<(), Wrong> {
-        let sequence = [sequence.cast_signed()];
-        let live = self.remove_live.execute(sequence)? as u64;
-        let archived = match live {
-            0 => self.connection.prepare_cached(REMOVE_ARCHIVED)?.execute(sequence)? as u64,
-            _ => 0,
-        };
-        self.took(live, archived);
-        if self.totals.long > 0 && live + archived > 0 {
-            let long = self.connection.prepare_cached(REMOVE_LONG)?.execute(sequence)? as u64;
+        if self.remove_live.execute([sequence.cast_signed()])? == 0 {
+            self.remove_archived(sequence)?;
+            return Ok(());
+        }
+        self.took(1, 0);
+        self.remove_long(sequence)
+    }
+
+    /// False: there is no such job, or it has not ended.
+    fn remove_archived(&mut self, sequence: u64) -> Result<bool, Wrong> {
+        if self.connection.prepare_cached(REMOVE_ARCHIVED)?.execute([sequence.cast_signed()])? == 0 {
+            return Ok(false);
+        }
+        self.took(0, 1);
+        self.remove_long(sequence)?;
+        Ok(true)
+    }
+
+    fn remove_long(&mut self, sequence: u64) -> Result<(), Wrong> {
+        if self.totals.long > 0 {
+            let long = self.connection.prepare_cached(REMOVE_LONG)?.execute([sequence.cast_signed()])? as u64;
             self.totals.long = self.totals.long.saturating_sub(long);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), Wrong> {
+        let gone = self.connection.prepare_cached(REMOVE_NOTE)?.execute([key])? as u64;
+        self.totals.notes = self.totals.notes.saturating_sub(gone);
+        if let Some(value) = value {
+            let sum = i64::from(note::sum(key, value));
+            self.connection.prepare_cached(INSERT_NOTE)?.execute((key, value, sum))?;
+            self.totals.notes += 1;
         }
         Ok(())
     }

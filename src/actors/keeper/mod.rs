@@ -2,6 +2,20 @@
 //!
 //! A turn gathers what all queues sent while the last commit was under way, and commits it at once: one sync for all, no
 //! timer. Only then do the queues say what depends on it.
+//!
+//! | file | its noun |
+//! |---|---|
+//! | `errands` | what people ask of the store, done in pieces between commits |
+//! | `notes` | small values beside the jobs, kept in the same commits |
+//! | `reply` | an answer that comes later |
+//!
+//! The keeper decides nothing about jobs, and nobody on the way of a job waits for an errand.
+
+mod errands;
+mod notes;
+mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,6 +24,11 @@ use actix::{Actor, ActorContext, Addr, Context, Handler, Message, MessageResult}
 use log::{error, warn};
 use tokio::time::Instant;
 
+use self::errands::Errands;
+pub use self::errands::{Dig, Discard, Unearth};
+pub use self::notes::KeepNotes;
+use self::notes::Notes;
+pub use self::reply::Later;
 use super::alarm::Alarm;
 use super::clock::Clock;
 use super::queue::{Committed, Fetched, QueueActor};
@@ -31,8 +50,10 @@ pub struct Keeper {
     clock: Clock,
     supervisor: Addr<Supervisor>,
     commits: Vec<Commit>,
+    notes: Notes,
     fetches: Vec<Fetch>,
     recalls: Vec<Recall>,
+    errands: Errands,
     tidy_at: Instant,
     alarm: Alarm,
     /// There was no room even for the ends of jobs: once said.
@@ -48,50 +69,70 @@ impl Keeper {
             clock,
             supervisor,
             commits: Vec::new(),
+            notes: Notes::default(),
             fetches: Vec::new(),
             recalls: Vec::new(),
+            errands: Errands::default(),
             tidy_at,
             alarm: Alarm::default(),
             full: false,
         }
     }
 
-    /// Commits what was gathered. Where there is no room, submits are refused and the rest is tried by itself; if even that
-    /// doesn't fit it waits, and with it the words that depend on it.
+    /// Commits what was gathered. Where there is no room, submits and new notes are refused and the rest is tried by itself; if
+    /// even that doesn't fit it waits, and with it the words that depend on it.
     fn commit(&mut self) {
         let Some(store) = &mut self.store else { return };
-        if self.commits.is_empty() {
+        if self.commits.is_empty() && self.notes.is_empty() {
             return;
         }
-        let records: Vec<Record> = self.commits.iter_mut().flat_map(|commit| commit.records.drain(..)).collect();
-        let refused = match store.commit(&records) {
-            Ok(()) => HashSet::new(),
+        let mut records: Vec<Record> = self.commits.iter_mut().flat_map(|commit| commit.records.drain(..)).collect();
+        let jobs = records.len();
+        records.extend(self.notes.records());
+        match store.commit(&records) {
+            Ok(()) => {
+                self.full = false;
+                self.notes.kept();
+                self.tell(&[]);
+            }
             Err(StoreError::Full(why)) => {
-                let puts: HashSet<u64> = puts(&records).map(|(_, sequence)| sequence).collect();
-                let rest: Vec<Record> =
-                    records.iter().filter(|record| !puts.contains(&record.sequence())).cloned().collect();
                 if !std::mem::replace(&mut self.full, true) {
                     warn!("the disk is full ({why}): durable submits are refused until there is room");
                 }
-                match store.commit(&rest) {
-                    Ok(()) => puts,
-                    Err(StoreError::Full(_)) => {
-                        if let Some(first) = self.commits.first_mut() {
-                            first.records = records;
-                        }
-                        return;
-                    }
-                    Err(error) => give_up(&error),
+                records.truncate(jobs);
+                self.commit_old_work(records);
+            }
+            Err(error) => give_up(&error),
+        }
+    }
+
+    /// Commits what needs no more room than is held back for it: all but new jobs, what belongs to them, and new notes.
+    fn commit_old_work(&mut self, records: Vec<Record>) {
+        let Some(store) = &mut self.store else { return };
+        self.notes.refuse_new();
+        let refused: Vec<(JobId, u64)> = puts(&records).collect();
+        let new: HashSet<u64> = refused.iter().map(|(_, sequence)| *sequence).collect();
+        let is_old = |record: &&Record| record.sequence().is_none_or(|sequence| !new.contains(&sequence));
+        let old: Vec<Record> = records.iter().filter(is_old).cloned().chain(self.notes.records()).collect();
+        match store.commit(&old) {
+            Ok(()) => {
+                self.notes.kept();
+                self.tell(&refused);
+            }
+            Err(StoreError::Full(_)) => {
+                self.notes.refuse_all();
+                if let Some(first) = self.commits.first_mut() {
+                    first.records = records;
                 }
             }
             Err(error) => give_up(&error),
-        };
-        if refused.is_empty() {
-            self.full = false;
         }
-        let refused: Vec<(JobId, u64)> = puts(&records).filter(|(_, sequence)| refused.contains(sequence)).collect();
+    }
+
+    /// Says that what was committed is on disk, but for the refused jobs.
+    fn tell(&mut self, refused: &[(JobId, u64)]) {
         for Commit { queue, .. } in self.commits.drain(..) {
-            queue.do_send(Committed { refused: refused.clone() });
+            queue.do_send(Committed { refused: refused.to_vec() });
         }
     }
 
@@ -121,6 +162,15 @@ impl Keeper {
         }
     }
 
+    /// A turn's worth of errands. True: there are more.
+    fn run_errands(&mut self) -> bool {
+        let Some(store) = &mut self.store else { return false };
+        if let Err(error) = self.errands.run(&mut **store, &self.supervisor) {
+            give_up(&error);
+        }
+        !self.errands.is_empty()
+    }
+
     fn tidy(&mut self) {
         let Some(store) = &mut self.store else { return };
         match store.tidy(self.clock.now().wall_ms, TIDY_MOST) {
@@ -141,7 +191,7 @@ impl Keeper {
 fn puts(records: &[Record]) -> impl Iterator<Item = (JobId, u64)> + '_ {
     records.iter().filter_map(|record| match record {
         Record::Put(job) => Some((job.id.clone(), job.sequence)),
-        Record::Change { .. } | Record::Remove { .. } => None,
+        Record::Change { .. } | Record::Remove { .. } | Record::Note { .. } => None,
     })
 }
 
@@ -165,12 +215,20 @@ impl Settle for Keeper {
         self.commit();
         self.fetch();
         self.recall();
+        if self.run_errands() {
+            wake.waker().wake_by_ref();
+        }
         if self.store.is_some() && self.alarm.rings(Some(self.tidy_at), Instant::now(), wake) {
             self.tidy();
             wake.waker().wake_by_ref();
         }
     }
 }
+
+/// The disk is full: nothing of what was asked has happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the disk is full")]
+pub struct NoRoom;
 
 impl Drop for Keeper {
     fn drop(&mut self) {
