@@ -13,6 +13,7 @@
 //! | `body` | reading a body within the bounds |
 //! | `health` | probes |
 //! | `document` | the OpenAPI document |
+//! | `outgoing` | what the server itself asks of others over HTTP |
 //!
 //! Threads: [`WORKERS`] of actix-web, beside the thread of the actors. Never here: a job's state, a decision about a job, the
 //! store.
@@ -20,6 +21,7 @@
 pub mod body;
 pub mod document;
 pub mod health;
+pub mod outgoing;
 pub mod problem;
 pub mod routes;
 pub mod safety;
