@@ -13,6 +13,8 @@
 //! | `waiting` | the order of ready jobs |
 //! | `deadlines` | what happens at a time: leases, delays, expiry, forgetting |
 //! | `demand` | how many more jobs a worker wants, told to several queues and served once |
+//! | `action` | data reduced over a list of steps |
+//! | `health` | whether a processor is up |
 //! | `retry` | how long to wait before the next attempt |
 //! | `census` | the conservation law, counted |
 //! | `ids` | which ids are taken, over all queues |
@@ -21,10 +23,12 @@
 //! | `recovery` | a server's queues, made again at start |
 //! | `limits` | the bounds of everything that comes from outside |
 
+pub mod action;
 pub mod census;
 pub mod command;
 pub mod deadlines;
 pub mod demand;
+pub mod health;
 pub mod ids;
 pub mod job;
 pub mod limits;
