@@ -73,7 +73,14 @@ fn request_of(command: &Command) -> Option<Request> {
         Command::Join { request, .. } | Command::Answer { request, .. } | Command::Manage { request, .. } => {
             Some(*request)
         }
-        Command::Leave { .. } | Command::Ready { .. } | Command::Forget { .. } => None,
+        Command::AnswerById { request, .. } | Command::Look { request, .. } | Command::Watch { request, .. } => {
+            Some(*request)
+        }
+        Command::Leave { .. }
+        | Command::Ready { .. }
+        | Command::Forget { .. }
+        | Command::Unwatch { .. }
+        | Command::Name { .. } => None,
     }
 }
 

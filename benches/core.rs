@@ -107,6 +107,8 @@ fn submission(sequence: u64, body: &Body, policy: &Arc<Policy>) -> Submission {
         policy: policy.clone(),
         delay_ms: 0,
         notify: true,
+        watch: false,
+        master: None,
         sequence,
     }
 }
@@ -163,7 +165,7 @@ fn touch(criterion: &mut Criterion) {
             bencher.iter(|| {
                 turns += 1;
                 let receipt = scene.hand[turns % scene.hand.len()];
-                let answer = Answer::Touch { lease_ms: None, progress: Some(0.5) };
+                let answer = Answer::Touch { lease_ms: None, progress: Some(0.5), note: None };
                 scene.say(0, WORKER, Command::Answer { request: 0, receipt, answer });
                 scene.settle(0);
                 scene.queues[0].next_alarm()

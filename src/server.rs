@@ -20,9 +20,10 @@ use crate::actors::Close;
 use crate::actors::clock::Clock;
 use crate::actors::keeper::{CloseStore, Keeper};
 use crate::actors::listener::{Doorman, Endpoint, Listener};
+use crate::actors::questions::PAUSED;
 use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
 use crate::config::{Settings, StoreUrl};
-use crate::core::{JobId, Limits, Queue, Recovery, Router};
+use crate::core::{JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
 use crate::protocols::{Session, deputy, gloom, native};
 use crate::store::sqlite::Options;
 use crate::store::{Recalled, Sqlite, Store, StoreError};
@@ -126,7 +127,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         http.drain();
     }
     for listener in listeners {
-        listener.do_send(Close);
+        listener.do_send(Close { peer: Peer::NONE });
     }
     tokio::select! {
         () = drain(&supervisor, keeper.as_ref(), http, settings.drain) => {}
@@ -169,9 +170,14 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
     let mut recovery = Recovery::new(clock.now(), limits.clone());
     let found = store.recover(BODIES_UP_TO, &mut |recalled| match recalled {
         Recalled::Live { job, body_bytes } => recovery.live(*job, body_bytes),
-        // Nobody keeps any yet.
-        Recalled::Note { .. } => {}
-        Recalled::Archived(archived) => recovery.archived(&archived.id, archived.sequence),
+        Recalled::Archived(archived) => {
+            recovery.archived(&archived.id, archived.sequence, &archived.kind, archived.outcome);
+        }
+        Recalled::Note { key, .. } => {
+            if let Some(kind) = key.strip_prefix(PAUSED).and_then(|kind| TypeName::from_text(kind).ok()) {
+                recovery.paused(&kind);
+            }
+        }
     })?;
     if found.live + found.archived > 0 {
         info!(live = found.live, finished = found.archived; "jobs recovered");

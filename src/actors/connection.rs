@@ -379,7 +379,7 @@ impl<S: Session> Settle for Connection<S> {
 impl<S: Session> Handler<Notices> for Connection<S> {
     type Result = ();
 
-    fn handle(&mut self, Notices(mut notices): Notices, _: &mut Self::Context) {
+    fn handle(&mut self, Notices { mut notices, .. }: Notices, _: &mut Self::Context) {
         let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
         turn.out.reserve(notices.len() * USUAL_FRAME);
         for notice in notices.drain(..) {

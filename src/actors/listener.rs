@@ -83,7 +83,12 @@ impl Doorman {
 
     fn admit(&self, protocol: &str) -> Option<(Peer, Place)> {
         let place = self.place(protocol)?;
-        Some((Peer(self.last_peer.fetch_add(1, Ordering::Relaxed) + 1), place))
+        Some((self.number(), place))
+    }
+
+    /// A number for one more peer, whether or not it has a connection.
+    pub fn number(&self) -> Peer {
+        Peer(self.last_peer.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// A place for one more connection; none where there are too many.

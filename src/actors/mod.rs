@@ -28,28 +28,36 @@
 //! | [`keeper::CloseStore`] | `server` | keeper |
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
 //! | [`pulse::Pulse`] | `web` | supervisor, keeper: are you there? |
+//! | [`questions::Rummage`], [`queue::BrowseQueue`] | whoever lists jobs | supervisor, queue |
+//! | [`questions::Roll`], [`queue::Hold`] | whoever lists peers | supervisor, queue |
+//! | [`questions::SetPaused`], [`queue::Pause`] | an operator | supervisor, queue |
+//! | [`questions::Disconnect`] | an operator | supervisor |
+//! | `Unearthed`, [`queue::Revive`] | the store's answer | supervisor, queue |
 //!
 //! Nobody waits for a reply on the way of a job; `send().await` is for questions that people ask.
 
 pub mod alarm;
+pub mod browsing;
 pub mod clock;
 pub mod connection;
 pub mod keeper;
 pub mod link;
 pub mod listener;
 pub mod pulse;
+pub mod questions;
 pub mod queue;
 pub mod shelf;
 pub mod socket;
 pub mod supervisor;
 pub mod turn;
+mod unearthing;
 
 #[cfg(test)]
 mod tests;
 
 use actix::Message;
 
-use crate::core::Notice;
+use crate::core::{Notice, Peer};
 
 /// A master's connection on gloom's master port.
 pub type MasterConnection = connection::Connection<crate::protocols::gloom::Master>;
@@ -60,9 +68,17 @@ pub type WorkerConnection = connection::Connection<crate::protocols::gloom::Work
 /// What a peer hears in a turn.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Notices(pub Vec<Notice>);
+pub struct Notices {
+    /// Who: one actor may speak for several peers.
+    pub peer: Peer,
+    /// What.
+    pub notices: Vec<Notice>,
+}
 
 /// Write what you have, then close.
 #[derive(Message, Clone, Copy, Debug)]
 #[rtype(result = "()")]
-pub struct Close;
+pub struct Close {
+    /// Which peer; [`Peer::NONE`] for a listener.
+    pub peer: Peer,
+}

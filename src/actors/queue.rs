@@ -12,7 +12,10 @@ use super::shelf::{self, Shelf};
 use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
-use crate::core::{Batch, Body, Census, Held, Introduction, JobId, Notice, Now, Outbox, Peer, Queue};
+use crate::core::record::StoredJob;
+use crate::core::{
+    Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Notice, Now, Outbox, Peer, Queue, Request,
+};
 
 /// A queue and the peers it knows.
 pub struct QueueActor {
@@ -99,7 +102,7 @@ impl QueueActor {
         }
         for peer in self.told.drain(..) {
             if let Some(desk) = self.peers.get_mut(&peer) {
-                desk.notices.do_send(Notices(std::mem::take(&mut desk.said)));
+                desk.notices.do_send(Notices { peer, notices: std::mem::take(&mut desk.said) });
             }
         }
     }
@@ -253,7 +256,7 @@ impl Handler<DrainQueue> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, _: DrainQueue, _: &mut Self::Context) {
-        self.queue.pause();
+        self.queue.drain();
         self.draining = true;
     }
 }
@@ -268,6 +271,74 @@ impl Handler<SurveyQueue> for QueueActor {
 
     fn handle(&mut self, _: SurveyQueue, _: &mut Self::Context) -> Self::Result {
         actix::MessageResult(self.queue.census())
+    }
+}
+
+/// Hand out nothing, or hand out again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Pause {
+    /// Which.
+    pub paused: bool,
+}
+
+impl Handler<Pause> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Pause { paused }: Pause, _: &mut Self::Context) {
+        self.queue.set_paused(paused);
+    }
+}
+
+/// Which jobs are there?
+#[derive(Message)]
+#[rtype(result = "Found")]
+pub struct BrowseQueue(pub Browse);
+
+impl Handler<BrowseQueue> for QueueActor {
+    type Result = actix::MessageResult<BrowseQueue>;
+
+    fn handle(&mut self, BrowseQueue(browse): BrowseQueue, _: &mut Self::Context) -> Self::Result {
+        let now = self.now();
+        actix::MessageResult(self.queue.browse(now, &browse))
+    }
+}
+
+/// What do these workers do?
+#[derive(Message)]
+#[rtype(result = "Vec<Holding>")]
+pub struct Hold {
+    /// Who.
+    pub peers: Vec<Peer>,
+}
+
+impl Handler<Hold> for QueueActor {
+    type Result = actix::MessageResult<Hold>;
+
+    fn handle(&mut self, Hold { peers }: Hold, _: &mut Self::Context) -> Self::Result {
+        let now = self.now();
+        actix::MessageResult(self.queue.holdings(now, &peers))
+    }
+}
+
+/// A job of the archive is queued again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Revive {
+    /// Who asked for it.
+    pub peer: Peer,
+    /// Its number for that.
+    pub request: Request,
+    /// The job.
+    pub job: Box<StoredJob>,
+}
+
+impl Handler<Revive> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Revive { peer, request, job }: Revive, _: &mut Self::Context) {
+        let now = self.now();
+        self.queue.revive(now, peer, request, *job, &mut self.outbox);
     }
 }
 

@@ -25,15 +25,15 @@ use crate::core::{
 /// Routes submit, join and respond between connections and queues.
 pub struct Supervisor {
     clock: Clock,
-    keeper: Option<Addr<Keeper>>,
+    pub(super) keeper: Option<Addr<Keeper>>,
     /// Queues of the last process, until their actors are started.
     recovered: Vec<Queue>,
-    router: Router,
+    pub(super) router: Router,
     routes: Routes,
     queues: Vec<QueueDesk>,
     /// Queues that get something this turn.
     busy: Vec<QueueNo>,
-    peers: PeerMap<PeerDesk>,
+    pub(super) peers: PeerMap<PeerDesk>,
     restarts: Restarts,
     /// Queues that died, until the store has said what it has of them.
     dead: HashMap<QueueNo, Obituary>,
@@ -52,10 +52,12 @@ struct QueueDesk {
 }
 
 /// What the supervisor knows of a peer.
-struct PeerDesk {
-    who: Introduction,
-    notices: Recipient<Notices>,
-    close: Recipient<Close>,
+pub(super) struct PeerDesk {
+    pub(super) who: Introduction,
+    pub(super) notices: Recipient<Notices>,
+    pub(super) close: Recipient<Close>,
+    /// Milliseconds since 1970.
+    pub(super) since_ms: u64,
 }
 
 /// Who waits for the end.
@@ -97,10 +99,14 @@ impl Supervisor {
     /// Carries out what the router decided of this peer's batch; batches wait for the end of the turn.
     fn carry_out(&mut self, peer: Peer, ctx: &mut Context<Self>) {
         let mut routes = std::mem::take(&mut self.routes);
-        for (queue, kind) in routes.opened.drain(..) {
-            self.start_queue(Queue::new(queue, kind, self.keeper.is_some()), Outbox::default(), ctx);
+        self.open_queues(&mut routes, ctx);
+        for (peer, name) in routes.names.drain(..) {
+            if let Some(desk) = self.peers.get_mut(&peer) {
+                desk.who.name = name;
+            }
         }
         self.send_introductions(&mut routes);
+        self.unearth(&mut routes.shelved, ctx);
         for (queue, batch) in routes.batches.drain(..) {
             let desk = &mut self.queues[queue as usize];
             if desk.batches.is_empty() {
@@ -112,13 +118,24 @@ impl Supervisor {
         if !routes.notices.is_empty()
             && let Some(desk) = self.peers.get(&peer)
         {
-            desk.notices.do_send(Notices(routes.notices.drain(..).map(|(_, notice)| notice).collect()));
+            let notices = routes.notices.drain(..).map(|(_, notice)| notice).collect();
+            desk.notices.do_send(Notices { peer, notices });
         }
         routes.notices.clear();
         self.routes = routes;
     }
 
-    fn send_introductions(&self, routes: &mut Routes) {
+    pub(super) fn open_queues(&mut self, routes: &mut Routes, ctx: &mut Context<Self>) {
+        for (queue, kind) in routes.opened.drain(..) {
+            self.start_queue(Queue::new(queue, kind, self.keeper.is_some()), Outbox::default(), ctx);
+        }
+    }
+
+    pub(super) fn address_of(&self, queue: QueueNo) -> Option<Addr<QueueActor>> {
+        self.queues[queue as usize].address.clone()
+    }
+
+    pub(super) fn send_introductions(&self, routes: &mut Routes) {
         for (queue, peer) in routes.introductions.drain(..) {
             if let (Some(desk), Some(address)) = (self.peers.get(&peer), &self.queues[queue as usize].address) {
                 address.do_send(Introduce { peer, who: desk.who.clone(), notices: desk.notices.clone() });
@@ -126,7 +143,7 @@ impl Supervisor {
         }
     }
 
-    fn send_batches(&mut self) {
+    pub(super) fn send_batches(&mut self) {
         for queue in self.busy.drain(..) {
             let desk = &mut self.queues[queue as usize];
             let batches = std::mem::take(&mut desk.batches);
@@ -198,7 +215,8 @@ impl Handler<PeerCame> for Supervisor {
 
     fn handle(&mut self, came: PeerCame, _: &mut Self::Context) {
         let PeerCame { peer, who, notices, close } = came;
-        self.peers.insert(peer, PeerDesk { who, notices, close });
+        let since_ms = self.clock.now().wall_ms;
+        self.peers.insert(peer, PeerDesk { who, notices, close, since_ms });
     }
 }
 
@@ -355,7 +373,8 @@ impl Supervisor {
         for peer in self.router.queue_died(queue) {
             if let Some(desk) = self.peers.get(&peer) {
                 let jobs = told.remove(&peer).unwrap_or_default();
-                desk.notices.do_send(Notices(vec![Notice::Lost { queue, kind: kind.clone(), jobs }]));
+                let notices = vec![Notice::Lost { queue, kind: kind.clone(), jobs }];
+                desk.notices.do_send(Notices { peer, notices });
             }
         }
         self.revive(&stored, recalled, ctx);
@@ -442,8 +461,8 @@ impl Handler<CloseAll> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, CloseAll { alone }: CloseAll, _: &mut Self::Context) {
-        for desk in self.peers.values() {
-            desk.close.do_send(Close);
+        for (peer, desk) in &self.peers {
+            desk.close.do_send(Close { peer: *peer });
         }
         let drain = self.drain.get_or_insert(Draining { idle: None, alone: None });
         drain.alone = Some(alone);

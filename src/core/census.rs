@@ -1,5 +1,7 @@
 //! The conservation law of `spec/jobs.md`, counted: every accepted job is in exactly one place.
 
+use super::job::Outcome;
+
 /// How many jobs a queue (or, added up, a server) ever accepted, and where they are.
 ///
 /// `accepted = completed + failed + cancelled + expired + dropped + scheduled + queued + running`, at every moment.
@@ -29,6 +31,16 @@ impl Census {
     /// Whether the law holds.
     pub fn is_balanced(&self) -> bool {
         self.accepted == self.completed + self.failed + self.cancelled + self.expired + self.dropped + self.live()
+    }
+
+    /// The jobs that ended so.
+    pub fn of(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Completed => &mut self.completed,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::Expired => &mut self.expired,
+        }
     }
 
     /// Jobs that have not ended.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use super::demand::Demand;
 use super::job::{Body, JobId, Peer, PeerName, Policy, QueueNo, Request, TypeName};
 use super::record::Record;
+use super::report::Report;
+use super::ticket::Ticket;
 
 /// What one peer asks, in the order it asked.
 #[derive(Debug)]
@@ -48,6 +50,44 @@ pub enum Command {
         /// The word.
         answer: Answer,
     },
+    /// The word of a worker that has no connection on an attempt of the job with this id. Answered as [`Command::Answer`];
+    /// a repeat of what was accepted is accepted again.
+    AnswerById {
+        /// The number to answer with.
+        request: Request,
+        /// The job.
+        id: JobId,
+        /// The attempt.
+        ticket: Ticket,
+        /// The word.
+        answer: Answer,
+    },
+    /// What is to know of this job? Answered by [`Notice::Report`] or [`Notice::Refused`].
+    Look {
+        /// The number to answer with.
+        request: Request,
+        /// The job.
+        id: JobId,
+    },
+    /// The same once it has ended.
+    Watch {
+        /// The number to answer with.
+        request: Request,
+        /// The job.
+        id: JobId,
+    },
+    /// The peer gave up an earlier [`Command::Watch`]. Not answered.
+    Unwatch {
+        /// The number of the request.
+        request: Request,
+        /// The job.
+        id: JobId,
+    },
+    /// The peer is called this from now on. Not answered.
+    Name {
+        /// The name.
+        name: PeerName,
+    },
     /// Do something to a job by its id. Answered by [`Notice::Done`] or [`Notice::Refused`].
     Manage {
         /// The number to answer with.
@@ -81,8 +121,12 @@ pub struct Submission {
     pub policy: Arc<Policy>,
     /// Not offered before this many milliseconds from now.
     pub delay_ms: u64,
-    /// Whether the peer wants to hear how it ended.
+    /// Whether the peer wants to hear how it ended: [`Notice::Ended`].
     pub notify: bool,
+    /// Whether the peer wants to see it when it has ended: [`Notice::Report`] with the same request.
+    pub watch: bool,
+    /// Who submits it, where that is not the peer itself.
+    pub master: Option<PeerName>,
     /// Its place in the order of acceptance: given by the supervisor.
     pub sequence: u64,
 }
@@ -121,6 +165,8 @@ pub enum Answer {
         lease_ms: Option<u64>,
         /// How far, 0 to 1.
         progress: Option<f64>,
+        /// What there is to say of it.
+        note: Option<Arc<str>>,
     },
     /// Given back; doesn't count as an attempt.
     Release {
@@ -134,12 +180,18 @@ pub enum Answer {
 pub enum Deed {
     /// Take it back.
     Cancel,
+    /// Take it back if it still waits.
+    CancelWaiting,
     /// Queue a failed or cancelled one again, with fresh attempts.
     Retry,
     /// Remove a finished one's record.
     Delete,
     /// Nothing: the question is whether there is such a job.
     Find,
+    /// Larger or smaller priority from now on.
+    Reprioritize(i64),
+    /// Don't let it wait for its time any longer.
+    RunNow,
 }
 
 /// The right to finish one attempt.
@@ -200,6 +252,13 @@ pub enum Notice {
         /// The attempt.
         receipt: Receipt,
     },
+    /// What the peer asked to see.
+    Report {
+        /// Which request.
+        request: Request,
+        /// The job.
+        report: Box<Report>,
+    },
     /// A job that the peer submitted has ended.
     Ended {
         /// The job.
@@ -256,6 +315,10 @@ pub enum Refusal {
     NotFinished,
     /// It was completed: there is nothing to retry.
     AlreadyCompleted,
+    /// It doesn't wait any more.
+    NotWaiting,
+    /// It doesn't wait for a time.
+    NotScheduled,
 }
 
 impl Refusal {
@@ -273,6 +336,8 @@ impl Refusal {
             Refusal::AlreadyFinished => "already_finished",
             Refusal::NotFinished => "not_finished",
             Refusal::AlreadyCompleted => "already_completed",
+            Refusal::NotWaiting => "not_waiting",
+            Refusal::NotScheduled => "not_scheduled",
         }
     }
 
@@ -290,6 +355,8 @@ impl Refusal {
             Refusal::AlreadyFinished => "the job has ended already",
             Refusal::NotFinished => "the job has not ended yet",
             Refusal::AlreadyCompleted => "the job was completed",
+            Refusal::NotWaiting => "the job doesn't wait any more",
+            Refusal::NotScheduled => "the job doesn't wait for a time",
         }
     }
 }

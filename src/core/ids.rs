@@ -78,10 +78,29 @@ impl Ids {
 
     /// This very job has ended and lives in the archive: no queue knows it any more, its id stays taken.
     pub fn archive(&mut self, id: &JobId, sequence: u64) {
+        self.move_to(id, sequence, ARCHIVE);
+    }
+
+    /// This very job lives in this queue from now on.
+    pub fn move_to(&mut self, id: &JobId, sequence: u64, queue: QueueNo) {
         let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
         if let Some(taken) = self.table.find_mut(id.hash_value(), same) {
-            taken.queue = ARCHIVE;
+            taken.queue = queue;
         }
+    }
+
+    /// Whether this very job lives in this queue.
+    pub fn is_at(&self, id: &JobId, sequence: u64, queue: QueueNo) -> bool {
+        let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
+        self.table.find(id.hash_value(), same).is_some_and(|taken| taken.queue == queue)
+    }
+
+    /// The sequence numbers below `next` that the job with this id may have, the likeliest first: its low bits are known.
+    pub fn sequences_of(&self, id: &JobId, next: u64) -> Vec<u64> {
+        let Some(taken) = self.table.find(id.hash_value(), |taken| id.is(&taken.token)) else { return Vec::new() };
+        let span = u64::from(GIVES_WAY);
+        let first = u64::from(taken.mark & !GIVES_WAY);
+        (0..=next / span).rev().map(|high| high * span + first).filter(|sequence| *sequence < next).collect()
     }
 
     /// The queue of the job with this id.

@@ -410,8 +410,8 @@ pub(crate) struct Links {
 pub(crate) enum State {
     /// Not offered before this moment.
     Scheduled(Moment),
-    /// Waiting for a worker.
-    Queued,
+    /// Waiting for a worker, since this moment.
+    Queued(Moment),
     /// In the hands of a worker: a key into the queue's runs.
     Running(u32),
     /// In a terminal state, its record kept for a while.

@@ -11,6 +11,9 @@
 //! | `workers` | who wants jobs of this queue, and what they hold |
 //! | `masters` | which jobs go when their master goes |
 //! | `waiting` | the order of ready jobs |
+//! | `arrivals` | the order of acceptance, for lists |
+//! | `report` | a job as people see it |
+//! | `ticket` | a receipt as a text |
 //! | `deadlines` | what happens at a time: leases, delays, expiry, forgetting |
 //! | `demand` | how many more jobs a worker wants, told to several queues and served once |
 //! | `action` | data reduced over a list of steps |
@@ -24,6 +27,7 @@
 //! | `limits` | the bounds of everything that comes from outside |
 
 pub mod action;
+mod arrivals;
 pub mod census;
 pub mod command;
 pub mod deadlines;
@@ -36,10 +40,12 @@ mod masters;
 pub mod queue;
 pub mod record;
 pub mod recovery;
+pub mod report;
 pub mod restarts;
 pub mod retry;
 pub mod router;
 pub mod statistics;
+pub mod ticket;
 pub mod waiting;
 pub mod workers;
 
@@ -57,7 +63,9 @@ pub use deadlines::{Moment, Now};
 pub use demand::Demand;
 pub use job::{Body, JobId, OnMasterGone, Peer, PeerName, Policy, QueueNo, Request, TypeName};
 pub use limits::Limits;
-pub use queue::{Bereaved, Queue};
+pub use queue::{Bereaved, Holding, Queue};
 pub use recovery::Recovery;
+pub use report::{Browse, Found, JobState, Report, Why};
 pub use router::{Router, Routes};
+pub use ticket::Ticket;
 pub use workers::Worker;

@@ -69,6 +69,32 @@ pub struct StoredJob {
     pub progress: Progress,
 }
 
+impl StoredJob {
+    /// Whether its id, type, master, a worker, an error, its result or its body contains this text. JSON is searched as it
+    /// was sent: an escape is not what it stands for.
+    pub fn contains(&self, text: &str) -> bool {
+        let detail = match &self.progress.state {
+            StoredState::Finished { detail, .. } => detail.as_deref(),
+            StoredState::Scheduled { .. } | StoredState::Queued => None,
+            StoredState::Running { worker, .. } => Some(worker.as_bytes()),
+        };
+        let of_attempts = self.progress.history.iter().any(|attempt| {
+            attempt.worker.contains(text) || attempt.error.as_ref().is_some_and(|error| has(error, text))
+        });
+        of_attempts
+            || self.id.text().contains(text)
+            || self.kind.text().contains(text)
+            || self.master.contains(text)
+            || detail.is_some_and(|detail| has(detail, text))
+            || has(&self.body, text)
+    }
+}
+
+fn has(json: &[u8], text: &str) -> bool {
+    // JSON is UTF-8; what isn't can't contain a text.
+    std::str::from_utf8(json).is_ok_and(|json| json.contains(text))
+}
+
 /// How far a durable job is.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Progress {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::command::Outbox;
 use super::deadlines::Now;
-use super::job::JobId;
+use super::job::{JobId, Outcome, TypeName};
 use super::limits::Limits;
 use super::queue::Queue;
 use super::record::{Record, StoredJob};
@@ -30,18 +30,34 @@ impl Recovery {
     /// A live job, oldest first. A body of `body_bytes` that it comes without stays in the store.
     pub fn live(&mut self, job: StoredJob, body_bytes: usize) {
         let queue = self.router.adopt(&job.id, &job.kind, job.sequence, body_bytes, &mut self.routes);
-        for (number, kind) in self.routes.opened.drain(..) {
-            self.queues.push(Queue::new(number, kind, true));
-        }
+        self.open();
         self.queues[queue as usize].restore(self.now, job, body_bytes, &mut self.outbox);
         for event in self.outbox.ids.drain(..) {
             self.router.id_event(queue, event);
         }
     }
 
-    /// The id of a job in the archive.
-    pub fn archived(&mut self, id: &JobId, sequence: u64) {
+    /// A job in the archive.
+    pub fn archived(&mut self, id: &JobId, sequence: u64, kind: &TypeName, outcome: Outcome) {
         self.router.adopt_archived(id, sequence);
+        self.queue_of(kind).adopt_finished(outcome);
+    }
+
+    /// The queue of this type hands out nothing until somebody says so.
+    pub fn paused(&mut self, kind: &TypeName) {
+        self.queue_of(kind).set_paused(true);
+    }
+
+    fn queue_of(&mut self, kind: &TypeName) -> &mut Queue {
+        let queue = self.router.open_anyway(kind, &mut self.routes);
+        self.open();
+        &mut self.queues[queue as usize]
+    }
+
+    fn open(&mut self) {
+        for (number, kind) in self.routes.opened.drain(..) {
+            self.queues.push(Queue::new(number, kind, true));
+        }
     }
 
     /// The router, the queues by number, and what the store has to know before anything else: what connections held when the

@@ -1,13 +1,14 @@
 //! Where every request goes: the supervisor's decisions. Types to queues, ids to jobs, the bounds of the whole server.
 
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::command::{Batch, Command, Deed, IdEvent, Notice, Refusal, Submission, weight};
 use super::ids::{ARCHIVE, Ids, Took};
-use super::job::{JobId, Peer, PeerMap, QueueNo, Request, TypeName};
+use super::job::{JobId, Peer, PeerMap, PeerName, QueueNo, Request, TypeName};
 use super::limits::Limits;
+use super::record::StoredJob;
 
 /// Routes batches to queues.
 #[derive(Debug)]
@@ -16,18 +17,56 @@ pub struct Router {
     by_type: HashMap<TypeName, QueueNo>,
     /// The type that was last looked up: most submits in a row agree.
     last_type: Option<(TypeName, QueueNo)>,
-    /// The bytes that each queue's jobs hold; none where the queue has died.
-    queues: Vec<Option<usize>>,
+    /// The queues by number.
+    queues: Vec<Entry>,
     ids: Ids,
     /// Retries on their way: until a queue has decided, the record doesn't give way.
     retries: HashMap<(QueueNo, JobId), usize>,
-    /// Which queues know a peer, sorted.
-    known: PeerMap<Vec<QueueNo>>,
+    peers: PeerMap<Standing>,
     bytes: usize,
     next_sequence: u64,
     draining: bool,
+    /// How many jobs of the batch at hand were accepted.
+    accepted: u64,
     /// Where each command of the batch at hand goes; here to be used again.
     targets: Vec<QueueNo>,
+}
+
+/// What the router knows of a queue.
+#[derive(Debug)]
+struct Entry {
+    kind: TypeName,
+    /// Bytes that its jobs hold.
+    bytes: usize,
+    /// Larger than the sequence number of every job in it.
+    newest: u64,
+    has_died: bool,
+}
+
+/// What the router knows of a peer.
+#[derive(Default, Debug)]
+pub struct Standing {
+    /// The queues that know it, sorted.
+    known: Vec<QueueNo>,
+    /// The queues that it works for, sorted.
+    joined: Vec<QueueNo>,
+    /// Jobs of it that were accepted.
+    submitted: u64,
+}
+
+/// What is asked of a job that lives in the archive.
+#[derive(Debug)]
+pub struct Shelved {
+    /// Who asks.
+    pub peer: Peer,
+    /// The number to answer with.
+    pub request: Request,
+    /// The job.
+    pub id: JobId,
+    /// What: `AnswerById`, `Look`, `Watch`, or `Manage` with `Retry` or `Delete`.
+    pub command: Command,
+    /// Which job of the store it may be: the first of them that has the id.
+    pub candidates: Vec<u64>,
 }
 
 /// What routing leads to. The caller empties it, in the order of the fields.
@@ -41,6 +80,10 @@ pub struct Routes {
     pub batches: Vec<(QueueNo, Batch)>,
     /// What the router answers itself.
     pub notices: Vec<(Peer, Notice)>,
+    /// What only the store can answer.
+    pub shelved: Vec<Shelved>,
+    /// New names of peers: to be known before the introductions.
+    pub names: Vec<(Peer, PeerName)>,
 }
 
 /// A command that goes to no queue.
@@ -48,6 +91,12 @@ const NOWHERE: QueueNo = QueueNo::MAX;
 
 /// A command that was replaced by others.
 const ELSEWHERE: QueueNo = QueueNo::MAX - 1;
+
+/// A command that goes to the store.
+const SHELF: QueueNo = QueueNo::MAX - 2;
+
+/// What is no queue's number is from here on.
+const NO_QUEUE: QueueNo = SHELF;
 
 impl Router {
     /// A router without queues. The first job gets the sequence number 1.
@@ -59,10 +108,11 @@ impl Router {
             queues: Vec::new(),
             ids: Ids::default(),
             retries: HashMap::new(),
-            known: PeerMap::default(),
+            peers: PeerMap::default(),
             bytes: 0,
             next_sequence: 1,
             draining: false,
+            accepted: 0,
             targets: Vec::new(),
         }
     }
@@ -71,9 +121,7 @@ impl Router {
     pub fn adopt(&mut self, id: &JobId, kind: &TypeName, sequence: u64, bytes: usize, routes: &mut Routes) -> QueueNo {
         let queue = self.open_anyway(kind, routes);
         self.ids.take(id, queue, sequence);
-        let weight = weight(id, bytes);
-        self.bytes += weight;
-        *self.queues[queue as usize].as_mut().expect("an open queue lives") += weight;
+        self.load_up(queue, weight(id, bytes), sequence);
         queue
     }
 
@@ -107,7 +155,7 @@ impl Router {
             targets.push(target);
         }
         match targets.first().copied() {
-            Some(first) if first < ELSEWHERE && targets.iter().all(|target| *target == first) => {
+            Some(first) if first < NO_QUEUE && targets.iter().all(|target| *target == first) => {
                 self.introduce(peer, first, routes);
                 routes.batches.push((first, batch));
             }
@@ -117,17 +165,22 @@ impl Router {
                         (NOWHERE, _) => {}
                         (ELSEWHERE, Command::Join { request, types }) => self.join(peer, request, types, routes),
                         (ELSEWHERE, Command::Leave { types }) => self.leave(peer, types, routes),
+                        (ELSEWHERE, Command::Name { name }) => routes.names.push((peer, name)),
+                        (SHELF, command) => self.shelve(peer, command, routes),
                         (queue, command) => self.send(peer, queue, command, routes),
                     }
                 }
             }
         }
         self.targets = targets;
+        if self.accepted > 0 {
+            self.peers.entry(peer).or_default().submitted += std::mem::take(&mut self.accepted);
+        }
     }
 
     /// The peer has left; gives the queues that know it.
     pub fn peer_gone(&mut self, peer: Peer) -> Vec<QueueNo> {
-        self.known.remove(&peer).unwrap_or_default()
+        self.peers.remove(&peer).unwrap_or_default().known
     }
 
     /// What queues say of ids.
@@ -143,7 +196,7 @@ impl Router {
                 self.lighten(queue, bytes);
             }
             IdEvent::RetryDecided { id } => {
-                if let Entry::Occupied(mut count) = self.retries.entry((queue, id)) {
+                if let hash_map::Entry::Occupied(mut count) = self.retries.entry((queue, id)) {
                     *count.get_mut() -= 1;
                     if *count.get() == 0 {
                         count.remove();
@@ -159,17 +212,57 @@ impl Router {
     pub fn queue_died(&mut self, queue: QueueNo) -> Vec<Peer> {
         self.by_type.retain(|_, other| *other != queue);
         self.last_type = None;
-        self.bytes -= self.queues[queue as usize].take().unwrap_or(0);
+        let entry = &mut self.queues[queue as usize];
+        self.bytes -= std::mem::take(&mut entry.bytes);
+        entry.has_died = true;
         self.ids.free_queue(queue);
         self.retries.retain(|(other, _), _| *other != queue);
         let mut peers = Vec::new();
-        for (peer, known) in &mut self.known {
-            if let Ok(place) = known.binary_search(&queue) {
-                known.remove(place);
+        for (peer, standing) in &mut self.peers {
+            strike(&mut standing.joined, queue);
+            if strike(&mut standing.known, queue) {
                 peers.push(*peer);
             }
         }
         peers
+    }
+
+    /// The job of something that was shelved is this one. If it still lives in the archive, gives the queue that it comes back
+    /// to; else the command has to be routed again.
+    pub fn revive(&mut self, job: &StoredJob, routes: &mut Routes) -> Option<QueueNo> {
+        if !self.is_archived(&job.id, job.sequence) {
+            return None;
+        }
+        let queue = self.open_anyway(&job.kind, routes);
+        self.ids.move_to(&job.id, job.sequence, queue);
+        self.load_up(queue, weight(&job.id, job.body.len()), job.sequence);
+        Some(queue)
+    }
+
+    /// Whether this very job lives in the archive.
+    pub fn is_archived(&self, id: &JobId, sequence: u64) -> bool {
+        self.ids.is_at(id, sequence, ARCHIVE)
+    }
+
+    /// The queue of this type.
+    pub fn queue_of(&self, kind: &TypeName) -> Option<QueueNo> {
+        self.by_type.get(kind).copied()
+    }
+
+    /// The queues that have jobs in memory, the one with the newest job first: what no job of it is newer than, and its number.
+    pub fn by_newest(&self) -> Vec<(u64, QueueNo)> {
+        let numbered = self.queues.iter().zip(0..);
+        let mut queues: Vec<(u64, QueueNo)> =
+            numbered.filter(|(entry, _)| entry.bytes > 0).map(|(entry, queue)| (entry.newest, queue)).collect();
+        queues.sort_unstable_by(|one, other| other.cmp(one));
+        queues
+    }
+
+    /// What this peer does: the types that it works on with their queues, and how many jobs of it were accepted.
+    pub fn standing(&self, peer: Peer) -> (Vec<(QueueNo, TypeName)>, u64) {
+        let Some(standing) = self.peers.get(&peer) else { return (Vec::new(), 0) };
+        let joined = standing.joined.iter().map(|queue| (*queue, self.queues[*queue as usize].kind.clone()));
+        (joined.collect(), standing.submitted)
     }
 
     /// How many jobs have an id taken, and the bytes they hold.
@@ -183,20 +276,40 @@ impl Router {
                 Ok(queue) => queue,
                 Err(refusal) => refuse(peer, submission.request, refusal, routes),
             },
-            Command::Join { .. } | Command::Leave { .. } => ELSEWHERE,
+            Command::Join { .. } | Command::Leave { .. } | Command::Name { .. } => ELSEWHERE,
             Command::Ready { queue } if self.is_alive(*queue) => *queue,
             Command::Ready { .. } => NOWHERE,
             Command::Answer { receipt, .. } if self.is_alive(receipt.queue) => receipt.queue,
             Command::Answer { request, .. } => refuse(peer, *request, Refusal::StaleReceipt, routes),
-            Command::Manage { request, id, deed } => match self.ids.queue_of(id) {
-                Some(queue) if self.is_alive(queue) => {
-                    if *deed == Deed::Retry {
+            Command::AnswerById { request, id, ticket, .. } => match self.ids.queue_of(id) {
+                Some(ARCHIVE) => SHELF,
+                Some(queue) => queue,
+                // Its queue may remember what it was told of a job that is gone.
+                None if self.is_alive(ticket.queue) => ticket.queue,
+                None => refuse(peer, *request, Refusal::UnknownJob, routes),
+            },
+            Command::Look { request, id } | Command::Watch { request, id } => match self.ids.queue_of(id) {
+                Some(ARCHIVE) => SHELF,
+                Some(queue) => queue,
+                None => refuse(peer, *request, Refusal::UnknownJob, routes),
+            },
+            Command::Unwatch { id, .. } => self.ids.queue_of(id).filter(|queue| *queue != ARCHIVE).unwrap_or(NOWHERE),
+            Command::Manage { request, id, deed } => match (self.ids.queue_of(id), *deed) {
+                (Some(ARCHIVE), Deed::Retry | Deed::Delete) => SHELF,
+                (Some(ARCHIVE), Deed::Find) => {
+                    routes.notices.push((peer, Notice::Done { request: *request, lease_ms: 0 }));
+                    NOWHERE
+                }
+                (Some(ARCHIVE), Deed::Cancel | Deed::CancelWaiting | Deed::Reprioritize(_) | Deed::RunNow) => {
+                    refuse(peer, *request, Refusal::AlreadyFinished, routes)
+                }
+                (Some(queue), deed) => {
+                    if deed == Deed::Retry {
                         *self.retries.entry((queue, id.clone())).or_default() += 1;
                     }
                     queue
                 }
-                Some(_) => refuse(peer, *request, Refusal::AlreadyFinished, routes),
-                None => refuse(peer, *request, Refusal::UnknownJob, routes),
+                (None, _) => refuse(peer, *request, Refusal::UnknownJob, routes),
             },
             Command::Forget { .. } => unreachable!("only the router forgets"),
         }
@@ -221,8 +334,8 @@ impl Router {
         }
         submission.sequence = self.next_sequence;
         self.next_sequence += 1;
-        self.bytes += weight;
-        *self.queues[queue as usize].as_mut().expect("an open queue lives") += weight;
+        self.accepted += 1;
+        self.load_up(queue, weight, submission.sequence);
         Ok(queue)
     }
 
@@ -244,12 +357,12 @@ impl Router {
     }
 
     /// The same beyond the limit: what was accepted once is kept.
-    fn open_anyway(&mut self, kind: &TypeName, routes: &mut Routes) -> QueueNo {
+    pub(super) fn open_anyway(&mut self, kind: &TypeName, routes: &mut Routes) -> QueueNo {
         if let Some(queue) = self.by_type.get(kind) {
             return *queue;
         }
         let queue = self.queues.len() as QueueNo;
-        self.queues.push(Some(0));
+        self.queues.push(Entry { kind: kind.clone(), bytes: 0, newest: 0, has_died: false });
         self.by_type.insert(kind.clone(), queue);
         routes.opened.push((queue, kind.clone()));
         queue
@@ -264,6 +377,10 @@ impl Router {
         }
         for kind in &types {
             let queue = self.open_anyway(kind, routes);
+            let joined = &mut self.peers.entry(peer).or_default().joined;
+            if let Err(place) = joined.binary_search(&queue) {
+                joined.insert(place, queue);
+            }
             self.send(peer, queue, Command::Join { request, types: Vec::new() }, routes);
         }
         routes.notices.push((peer, Notice::Done { request, lease_ms: 0 }));
@@ -272,9 +389,31 @@ impl Router {
     fn leave(&mut self, peer: Peer, types: Vec<TypeName>, routes: &mut Routes) {
         for kind in types {
             if let Some(queue) = self.by_type.get(&kind).copied() {
+                if let Some(standing) = self.peers.get_mut(&peer) {
+                    strike(&mut standing.joined, queue);
+                }
                 self.send(peer, queue, Command::Leave { types: Vec::new() }, routes);
             }
         }
+    }
+
+    fn shelve(&mut self, peer: Peer, command: Command, routes: &mut Routes) {
+        let (request, id) = match &command {
+            Command::AnswerById { request, id, .. }
+            | Command::Look { request, id }
+            | Command::Watch { request, id }
+            | Command::Manage { request, id, .. } => (*request, id.clone()),
+            Command::Submit(_)
+            | Command::Join { .. }
+            | Command::Leave { .. }
+            | Command::Ready { .. }
+            | Command::Answer { .. }
+            | Command::Unwatch { .. }
+            | Command::Name { .. }
+            | Command::Forget { .. } => unreachable!("only these are shelved"),
+        };
+        let candidates = self.ids.sequences_of(&id, self.next_sequence);
+        routes.shelved.push(Shelved { peer, request, id, command, candidates });
     }
 
     /// Adds a command to the last batch for this queue and peer, or begins one.
@@ -288,7 +427,7 @@ impl Router {
 
     /// Sees to it that a queue knows a peer.
     pub fn introduce(&mut self, peer: Peer, queue: QueueNo, routes: &mut Routes) {
-        let known = self.known.entry(peer).or_default();
+        let known = &mut self.peers.entry(peer).or_default().known;
         if let Err(place) = known.binary_search(&queue) {
             known.insert(place, queue);
             routes.introductions.push((queue, peer));
@@ -301,15 +440,29 @@ impl Router {
     }
 
     fn lighten(&mut self, queue: QueueNo, bytes: usize) {
-        if let Some(held) = &mut self.queues[queue as usize] {
-            *held -= bytes;
+        let entry = &mut self.queues[queue as usize];
+        if !entry.has_died {
+            entry.bytes -= bytes;
             self.bytes -= bytes;
         }
     }
 
-    fn is_alive(&self, queue: QueueNo) -> bool {
-        self.queues.get(queue as usize).is_some_and(Option::is_some)
+    fn load_up(&mut self, queue: QueueNo, weight: usize, sequence: u64) {
+        let entry = &mut self.queues[queue as usize];
+        entry.bytes += weight;
+        entry.newest = entry.newest.max(sequence);
+        self.bytes += weight;
     }
+
+    fn is_alive(&self, queue: QueueNo) -> bool {
+        self.queues.get(queue as usize).is_some_and(|entry| !entry.has_died)
+    }
+}
+
+/// Takes a queue out of a sorted list; says whether it was there.
+fn strike(queues: &mut Vec<QueueNo>, queue: QueueNo) -> bool {
+    let place = queues.binary_search(&queue);
+    place.map(|place| queues.remove(place)).is_ok()
 }
 
 fn refuse(peer: Peer, request: Request, refusal: Refusal, routes: &mut Routes) -> QueueNo {
@@ -335,6 +488,8 @@ mod tests {
             policy: Arc::new(Policy::transient(OnMasterGone::Drop)),
             delay_ms: 0,
             notify: true,
+            watch: false,
+            master: None,
             sequence: 0,
         })
     }

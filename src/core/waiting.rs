@@ -1,9 +1,10 @@
 //! The order of ready jobs: larger priority first, then older acceptance first.
 //!
 //! One first-in-first-out lane per priority, each sorted by sequence number: new jobs go to its end, a job that comes back
-//! goes to its old place. A job that is cancelled or expires leaves its slot behind; `holds` tells those that still count.
+//! goes to its old place. A job that is cancelled, expires or gets another priority leaves its slot behind; `holds` tells those that still count.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 /// A ready job's slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,13 +42,13 @@ impl Waiting {
     }
 
     /// Takes the first job that still counts.
-    pub fn pop(&mut self, holds: impl Fn(Slot) -> bool) -> Option<Slot> {
+    pub fn pop(&mut self, holds: impl Fn(i64, Slot) -> bool) -> Option<Slot> {
         loop {
             let few = self.lanes.len() <= FEW_LANES;
             let (&priority, lane) = self.lanes.iter_mut().rev().find(|(_, lane)| !few || !lane.is_empty())?;
             while let Some(slot) = lane.pop_front() {
                 self.slots -= 1;
-                if holds(slot) {
+                if holds(priority, slot) {
                     return Some(slot);
                 }
             }
@@ -63,10 +64,10 @@ impl Waiting {
     }
 
     /// The first job that still counts.
-    pub fn first(&mut self, holds: impl Fn(Slot) -> bool) -> Option<Slot> {
-        for lane in self.lanes.values_mut().rev() {
+    pub fn first(&mut self, holds: impl Fn(i64, Slot) -> bool) -> Option<Slot> {
+        for (priority, lane) in self.lanes.iter_mut().rev() {
             while let Some(slot) = lane.front().copied() {
-                if holds(slot) {
+                if holds(*priority, slot) {
                     return Some(slot);
                 }
                 lane.pop_front();
@@ -76,20 +77,44 @@ impl Waiting {
         None
     }
 
-    /// The jobs in order, also slots that no longer count.
-    pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.lanes.values().rev().flatten().copied()
+    /// The first job that still counts of each of the first `most` priorities.
+    pub fn firsts(&mut self, most: usize, holds: impl Fn(i64, Slot) -> bool) -> Vec<Slot> {
+        let mut firsts = Vec::new();
+        for (priority, lane) in self.lanes.iter_mut().rev().take(most) {
+            while let Some(slot) = lane.front().copied() {
+                if holds(*priority, slot) {
+                    firsts.push(slot);
+                    break;
+                }
+                lane.pop_front();
+                self.slots -= 1;
+            }
+        }
+        firsts
+    }
+
+    /// The jobs in order with their priorities, also slots that no longer count.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, Slot)> + '_ {
+        self.lanes.iter().rev().flat_map(|(priority, lane)| lane.iter().map(|slot| (*priority, *slot)))
+    }
+
+    /// How many slots are before this job's, also such that no longer count.
+    pub fn ahead(&self, priority: i64, sequence: u64) -> usize {
+        let above: usize =
+            self.lanes.range((Bound::Excluded(priority), Bound::Unbounded)).map(|(_, lane)| lane.len()).sum();
+        let within = self.lanes.get(&priority).map_or(0, |lane| lane.partition_point(|slot| slot.sequence < sequence));
+        above + within
     }
 
     /// Drops slots that no longer count once they are the majority; `held` slots count. A job that left and came back while
     /// its old slot was still there has two; one of them goes.
-    pub fn sweep(&mut self, held: usize, holds: impl Fn(Slot) -> bool) {
+    pub fn sweep(&mut self, held: usize, holds: impl Fn(i64, Slot) -> bool) {
         if self.slots <= SWEEP_ABOVE + 2 * held {
             return;
         }
-        for lane in self.lanes.values_mut() {
+        for (priority, lane) in &mut self.lanes {
             let mut last = None;
-            lane.retain(|slot| holds(*slot) && last.replace(slot.sequence) != Some(slot.sequence));
+            lane.retain(|slot| holds(*priority, *slot) && last.replace(slot.sequence) != Some(slot.sequence));
             lane.shrink_to(2 * lane.len());
         }
         self.lanes.retain(|_, lane| !lane.is_empty());
@@ -109,7 +134,7 @@ mod tests {
             returns in prop::collection::vec(0usize..200, 0..50),
         ) {
             let mut waiting = Waiting::default();
-            let holds = |slot: Slot| jobs[slot.key as usize].1;
+            let holds = |priority: i64, slot: Slot| jobs[slot.key as usize] == (priority, true);
             for (number, (priority, _)) in jobs.iter().enumerate() {
                 waiting.put(*priority, Slot { sequence: number as u64, key: number as u32 });
             }

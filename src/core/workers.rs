@@ -17,6 +17,12 @@ pub struct Worker {
     pub name: PeerName,
     /// The lease of jobs that name none, in milliseconds.
     pub lease_ms: u64,
+    /// What it holds stays its own when its peer leaves.
+    pub outlives: bool,
+    /// Jobs of this type that it completed.
+    pub completed: u64,
+    /// Attempts at jobs of this type that it failed.
+    pub failed: u64,
     demand: Arc<Demand>,
     /// It works on this type (one that left may still hold jobs).
     joined: bool,
@@ -36,6 +42,7 @@ pub struct Workers {
     by_peer: PeerMap<Worker>,
     line: VecDeque<(u64, Peer)>,
     in_line: usize,
+    joined: usize,
     next_ticket: u64,
 }
 
@@ -45,6 +52,9 @@ impl Workers {
         let worker = self.by_peer.entry(peer).or_insert_with(|| Worker {
             name: who.name.clone(),
             lease_ms: who.lease_ms,
+            outlives: who.outlives,
+            completed: 0,
+            failed: 0,
             demand: who.demand.clone(),
             joined: false,
             ticket: None,
@@ -52,13 +62,13 @@ impl Workers {
             runs: Vec::new(),
             cancelled: Vec::new(),
         });
-        worker.joined = true;
+        self.joined += usize::from(!std::mem::replace(&mut worker.joined, true));
     }
 
     /// A peer works on this type no more; what it holds stays valid.
     pub fn leave(&mut self, peer: Peer, queue: QueueNo) {
         if let Some(worker) = self.by_peer.get_mut(&peer) {
-            worker.joined = false;
+            self.joined -= usize::from(std::mem::replace(&mut worker.joined, false));
             if worker.left.take().is_some() {
                 worker.demand.strike(queue);
             }
@@ -103,6 +113,11 @@ impl Workers {
         None
     }
 
+    /// How many stand in line.
+    pub fn idle(&self) -> usize {
+        self.in_line
+    }
+
     /// Whether anybody stands in line.
     pub fn is_anyone_idle(&self) -> bool {
         self.in_line > 0
@@ -113,16 +128,22 @@ impl Workers {
         self.by_peer.get_mut(&peer)
     }
 
+    /// The same, to look at.
+    pub fn get(&self, peer: Peer) -> Option<&Worker> {
+        self.by_peer.get(&peer)
+    }
+
     /// The peer is gone; gives what it held.
     pub fn remove(&mut self, peer: Peer) -> Option<Worker> {
         let worker = self.by_peer.remove(&peer)?;
         self.in_line -= usize::from(worker.ticket.is_some());
+        self.joined -= usize::from(worker.joined);
         Some(worker)
     }
 
     /// How many work on this type.
     pub fn joined(&self) -> usize {
-        self.by_peer.values().filter(|worker| worker.joined).count()
+        self.joined
     }
 
     /// How many are remembered, also of those that left.

@@ -138,7 +138,7 @@ pub struct Query {
     pub kind: Option<TypeName>,
     /// Only with this outcome.
     pub outcome: Option<Outcome>,
-    /// Only where id, type, worker, error, result or body contains this text.
+    /// Only where [`StoredJob::contains`] this text.
     pub text: Option<String>,
     /// Only older than this sequence number (the cursor).
     pub before: Option<u64>,
@@ -161,7 +161,7 @@ impl Query {
     pub fn matches(&self, job: &StoredJob) -> bool {
         self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
             && self.outcome.is_none_or(|outcome| outcome_of(&job.progress) == Some(outcome))
-            && self.text.as_ref().is_none_or(|text| contains(job, text))
+            && self.text.as_ref().is_none_or(|text| job.contains(text))
     }
 }
 
@@ -184,21 +184,6 @@ fn detail_of(progress: &Progress) -> Option<&Body> {
 /// What a job counts of [`Query::bytes`]: the bytes of its body and of its result or error.
 pub fn weight(job: &StoredJob) -> usize {
     job.body.len() + detail_of(&job.progress).map_or(0, |detail| detail.len())
-}
-
-fn contains(job: &StoredJob, text: &str) -> bool {
-    job.id.text().contains(text)
-        || job.kind.text().contains(text)
-        || detail_of(&job.progress).is_some_and(|detail| has(detail, text))
-        || job.progress.history.iter().any(|attempt| {
-            attempt.worker.contains(text) || attempt.error.as_ref().is_some_and(|error| has(error, text))
-        })
-        || has(&job.body, text)
-}
-
-fn has(json: &[u8], text: &str) -> bool {
-    // JSON is UTF-8; what isn't can't contain a text.
-    std::str::from_utf8(json).is_ok_and(|json| json.contains(text))
 }
 
 /// A page of finished jobs.

@@ -10,6 +10,7 @@
 //! | `routes` | a table of routes, and what is answered beside them |
 //! | `safety` | who may ask, and what a browser may do |
 //! | `problem` | errors |
+//! | `desk` | where requests meet the actors |
 //! | `body` | reading a body within the bounds |
 //! | `health` | probes |
 //! | `document` | the OpenAPI document |
@@ -19,6 +20,7 @@
 //! store.
 
 pub mod body;
+pub mod desk;
 pub mod document;
 pub mod health;
 pub mod outgoing;

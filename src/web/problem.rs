@@ -184,7 +184,9 @@ impl From<Refusal> for Problem {
             | Refusal::StaleReceipt
             | Refusal::AlreadyFinished
             | Refusal::NotFinished
-            | Refusal::AlreadyCompleted => (StatusCode::CONFLICT, false),
+            | Refusal::AlreadyCompleted
+            | Refusal::NotWaiting
+            | Refusal::NotScheduled => (StatusCode::CONFLICT, false),
             Refusal::UnknownJob => (StatusCode::NOT_FOUND, false),
             Refusal::Cancelled => (StatusCode::GONE, false),
             Refusal::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, true),

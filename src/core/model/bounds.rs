@@ -48,7 +48,7 @@ fn an_attempt_that_is_touched_again_and_again_leaves_no_trail() {
     for round in 0..2 * ROUNDS {
         // First all at one moment, then one after the other.
         scene.now.at.0 -= u64::from(round < ROUNDS);
-        scene.answer(receipt, Answer::Touch { lease_ms: None, progress: None });
+        scene.answer(receipt, Answer::Touch { lease_ms: None, progress: None, note: None });
         scene.queue.settle(scene.now, &mut scene.out);
         assert!(scene.queue.entries() < FEW, "{}", scene.queue.entries());
     }

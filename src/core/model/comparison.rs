@@ -81,6 +81,7 @@ fn said(mut notices: Vec<(Peer, Notice)>, together: bool) -> Vec<(Peer, Notice)>
             Notice::Assigned(assignment) => assignment.receipt.key = 0,
             Notice::Withdrawn { receipt } => receipt.key = 0,
             Notice::Done { .. } | Notice::Refused { .. } | Notice::Ended { .. } | Notice::Lost { .. } => {}
+            Notice::Report { .. } => unreachable!("the model looks at nothing"),
         }
     }
     notices.sort_by_cached_key(|(peer, notice)| match notice {

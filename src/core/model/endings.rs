@@ -41,6 +41,25 @@ impl Model {
                 Deed::Retry => self.retry(now, at, out),
                 Deed::Delete => self.delete(at, out),
                 Deed::Find => None,
+                Deed::CancelWaiting => match self.jobs[at].place {
+                    Place::Running { .. } => Some(Refusal::NotWaiting),
+                    Place::Scheduled(_) | Place::Queued | Place::Finished { .. } => self.cancel(now, at, out),
+                },
+                Deed::Reprioritize(priority) => match self.jobs[at].place {
+                    Place::Finished { .. } => Some(Refusal::AlreadyFinished),
+                    Place::Scheduled(_) | Place::Queued | Place::Running { .. } => {
+                        self.jobs[at].priority = priority;
+                        None
+                    }
+                },
+                Deed::RunNow => match self.jobs[at].place {
+                    Place::Scheduled(_) => {
+                        self.jobs[at].place = Place::Queued;
+                        None
+                    }
+                    Place::Queued | Place::Running { .. } => Some(Refusal::NotScheduled),
+                    Place::Finished { .. } => Some(Refusal::AlreadyFinished),
+                },
             },
         };
         match refusal {

@@ -102,6 +102,11 @@ impl Model {
             Command::Answer { request, receipt, answer } => self.answer(now, peer, *request, *receipt, answer, out),
             Command::Manage { request, id, deed } => self.manage(now, peer, *request, id, *deed, out),
             Command::Forget { id } => self.give_way(id, out),
+            Command::AnswerById { .. }
+            | Command::Look { .. }
+            | Command::Watch { .. }
+            | Command::Unwatch { .. }
+            | Command::Name { .. } => unreachable!("the steps have none of these"),
         }
         self.forget_workers_that_are_done();
     }

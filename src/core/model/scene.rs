@@ -48,6 +48,8 @@ impl Scene {
             policy: Arc::new(policy),
             delay_ms: 0,
             notify: true,
+            watch: false,
+            master: None,
             sequence: self.sequence,
         };
         self.queue.apply(self.now, MASTER, &self.worker, Command::Submit(submission), &mut self.out);

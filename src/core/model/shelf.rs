@@ -46,7 +46,7 @@ impl Shelf {
         for job in wanted {
             let stored = &self.jobs[&job.sequence];
             prop_assert_eq!(
-                (&stored.id, stored.priority, &stored.body, &stored.policy),
+                (&stored.id, stored.progress.priority.unwrap_or(stored.priority), &stored.body, &stored.policy),
                 (&job.id, job.priority, &job.body, &job.policy)
             );
             let progress = &stored.progress;

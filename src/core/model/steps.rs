@@ -143,7 +143,7 @@ pub(super) fn steps(weights: Weights, most: usize) -> impl Strategy<Value = Vec<
         weights.hands => (peer(), any::<bool>()).prop_map(|(peer, tell)| Step::HandFreed { peer, tell }),
         weights.answer => (which(), by(), word(), any::<bool>())
             .prop_map(|(receipt, by, word, tell_first)| Step::Answer { receipt, by, word, tell_first }),
-        weights.manage => (0..IDS, peer(), select(vec![Deed::Cancel, Deed::Cancel, Deed::Retry, Deed::Retry, Deed::Delete, Deed::Find]))
+        weights.manage => (0..IDS, peer(), select(DEEDS.to_vec()))
             .prop_map(|(id, by, deed)| Step::Manage { id, by, deed }),
         weights.gone => (peer(), any::<bool>()).prop_map(|(peer, late)| Step::Gone { peer, late }),
         weights.pause => Just(Step::Pause),
@@ -152,6 +152,19 @@ pub(super) fn steps(weights: Weights, most: usize) -> impl Strategy<Value = Vec<
     ];
     prop::collection::vec((step, prop::bool::weighted(0.8)), 1..most)
 }
+
+const DEEDS: [Deed; 10] = [
+    Deed::Cancel,
+    Deed::Cancel,
+    Deed::Retry,
+    Deed::Retry,
+    Deed::Delete,
+    Deed::Find,
+    Deed::CancelWaiting,
+    Deed::Reprioritize(0),
+    Deed::Reprioritize(8),
+    Deed::RunNow,
+];
 
 fn new_job() -> impl Strategy<Value = NewJob> {
     let priority = select(vec![0, 0, 0, 0, 1, -1, 7, 8, 9, i64::MAX, i64::MIN]);

@@ -118,12 +118,12 @@ impl Trial {
             }
             Step::Gone { peer, late } => self.peer_gone(*peer, *late),
             Step::Pause => {
-                self.queue.pause();
+                self.queue.set_paused(true);
                 self.model.set_paused(true);
                 Ok(())
             }
             Step::Resume => {
-                self.queue.resume();
+                self.queue.set_paused(false);
                 self.model.set_paused(false);
                 Ok(())
             }
@@ -154,6 +154,8 @@ impl Trial {
                 policy: job.policy.clone(),
                 delay_ms: job.delay_ms,
                 notify: job.notify,
+                watch: false,
+                master: None,
                 sequence,
             })
         })
@@ -326,7 +328,7 @@ fn answer(word: Word, number: u64) -> Answer {
         Word::Fail { retry, delay_ms } => {
             Answer::Fail { error: format!("-{number}").into_bytes().into(), retry, delay_ms }
         }
-        Word::Touch { lease_ms } => Answer::Touch { lease_ms, progress: None },
+        Word::Touch { lease_ms } => Answer::Touch { lease_ms, progress: None, note: None },
         Word::Release { delay_ms } => Answer::Release { delay_ms },
     }
 }

@@ -2,8 +2,10 @@
 
 use super::super::command::{Answer, Notice, Outbox, Receipt, Refusal};
 use super::super::deadlines::Now;
-use super::super::job::{Attempt, AttemptEnd, Body, Outcome, Peer, Request, State};
+use super::super::job::{Attempt, AttemptEnd, Body, JobId, Outcome, Peer, Request, State};
 use super::super::retry::backoff_ms;
+use super::super::ticket::Ticket;
+use super::said::Word;
 use super::{Queue, Run, job_of};
 
 /// A job's history keeps at most this many attempts, the latest.
@@ -43,12 +45,46 @@ impl Queue {
         }
     }
 
+    /// The word of a worker that has no connection: it may be said again, since its answer may have been lost.
+    #[expect(clippy::too_many_arguments, reason = "as `answer`")]
+    pub(super) fn answer_by_id(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        request: Request,
+        id: &JobId,
+        ticket: Ticket,
+        answer: Answer,
+        out: &mut Outbox,
+    ) {
+        let Ticket { sequence, delivery, .. } = ticket;
+        let found = self.find(id);
+        let held = found.filter(|key| self.jobs[*key as usize].sequence == sequence);
+        let receipt = Receipt { queue: self.number, key: held.unwrap_or_default(), sequence, delivery };
+        if held.is_some() && self.running(receipt).is_some() {
+            return self.answer(now, peer, request, receipt, answer, out);
+        }
+        match (self.said.of(sequence, delivery), Word::of(&answer)) {
+            (Some(Word::Cancelled), _) => out.refuse(peer, request, Refusal::Cancelled),
+            (Some(said), Some(word)) if said == word => {
+                // Its first answer may not be on disk yet: then this one waits for the same.
+                let stored = held.and_then(|key| self.stored(key));
+                if let Some(key) = held.filter(|_| stored.is_some()) {
+                    self.record_change(now, key, out);
+                }
+                out.tell(peer, Notice::Done { request, lease_ms: 0 }, stored);
+            }
+            _ if found.is_some() => out.refuse(peer, request, Refusal::StaleReceipt),
+            _ => out.refuse(peer, request, Refusal::UnknownJob),
+        }
+    }
+
     /// The run that this receipt may finish.
     fn running(&self, receipt: Receipt) -> Option<u32> {
         let job = job_of(&self.jobs, receipt.key, receipt.sequence)?;
         match job.state {
             State::Running(run) if job.deliveries == receipt.delivery => Some(run),
-            State::Scheduled(_) | State::Queued | State::Running(_) | State::Finished(_) => None,
+            State::Scheduled(_) | State::Queued(_) | State::Running(_) | State::Finished(_) => None,
         }
     }
 
@@ -62,18 +98,32 @@ impl Queue {
                 return Refusal::Cancelled;
             }
         }
+        if self.said.of(receipt.sequence, receipt.delivery) == Some(Word::Cancelled) {
+            return Refusal::Cancelled;
+        }
         // The record may be gone, but whoever has a receipt once had the job.
         Refusal::StaleReceipt
     }
 
     fn accept(&mut self, now: Now, peer: Peer, request: Request, run: u32, answer: Answer, out: &mut Outbox) {
         let done = Notice::Done { request, lease_ms: 0 };
-        let stored = self.stored(self.runs[run as usize].job);
+        let key = self.runs[run as usize].job;
+        let stored = self.stored(key);
+        if let Some(word) = Word::of(&answer)
+            && self.runs[run as usize].outlives
+        {
+            let job = &self.jobs[key as usize];
+            self.said.note(job.sequence, job.deliveries, word);
+        }
         match answer {
             Answer::Complete(result) => {
                 out.tell(peer, done, stored);
-                let run = self.end_run(run);
-                self.finish(now, run.job, Outcome::Completed, Some(result), out);
+                let run = self.end_run(run, AttemptEnd::Completed);
+                let job = &self.jobs[key as usize];
+                if job.policy.keep_ms > 0 || self.is_watched(job.sequence) {
+                    self.remember(now, &run, AttemptEnd::Completed, None);
+                }
+                self.finish(now, key, Outcome::Completed, Some(result), out);
             }
             Answer::Fail { error, retry, delay_ms } => {
                 out.tell(peer, done, stored);
@@ -81,14 +131,15 @@ impl Queue {
             }
             Answer::Release { delay_ms } => {
                 out.tell(peer, done, stored);
-                let run = self.end_run(run);
+                let run = self.end_run(run, AttemptEnd::Released);
                 self.jobs[run.job as usize].attempt -= 1;
                 self.wait_again(now, run.job, delay_ms, out);
             }
-            Answer::Touch { lease_ms, progress } => {
+            Answer::Touch { lease_ms, progress, note } => {
                 let run = &mut self.runs[run as usize];
                 run.lease_ms = lease_ms.unwrap_or(run.lease_ms);
                 run.progress = progress.or(run.progress);
+                run.note = note.or(run.note.take());
                 // Touched twice at one moment it ends once.
                 if run.ends != now.at.after_ms(run.lease_ms) {
                     let sequence = self.jobs[run.job as usize].sequence;
@@ -100,7 +151,7 @@ impl Queue {
     }
 
     fn fail(&mut self, now: Now, run: u32, error: Body, retry: bool, delay_ms: Option<u64>, out: &mut Outbox) {
-        let run = self.end_run(run);
+        let run = self.end_run(run, AttemptEnd::Failed);
         self.remember(now, &run, AttemptEnd::Failed, Some(error.clone()));
         let job = &self.jobs[run.job as usize];
         if retry && job.attempt < job.policy.max_attempts {
@@ -113,7 +164,7 @@ impl Queue {
 
     /// RUNNING → QUEUED without the worker's word, or FAILED where the attempts are used up.
     pub(super) fn give_back(&mut self, now: Now, run: u32, end: AttemptEnd, out: &mut Outbox) {
-        let run = self.end_run(run);
+        let run = self.end_run(run, end);
         self.remember(now, &run, end, None);
         let job = &self.jobs[run.job as usize];
         if job.attempt < job.policy.max_attempts {
@@ -134,18 +185,23 @@ impl Queue {
     }
 
     /// Out of RUNNING; the caller says where to.
-    pub(super) fn end_run(&mut self, run: u32) -> Run {
+    pub(super) fn end_run(&mut self, run: u32, end: AttemptEnd) -> Run {
         let ended = self.runs.remove(run as usize);
         self.census.running -= 1;
         if let Some(worker) = self.workers.of(ended.worker) {
             let place = worker.runs.iter().position(|other| *other == run).expect("a worker knows its runs");
             worker.runs.swap_remove(place);
+            match end {
+                AttemptEnd::Completed => worker.completed += 1,
+                AttemptEnd::Failed | AttemptEnd::LeaseOver => worker.failed += 1,
+                AttemptEnd::Released | AttemptEnd::WorkerGone | AttemptEnd::Cancelled => {}
+            }
             self.workers.forget_if_done(ended.worker);
         }
         ended
     }
 
-    /// Writes an attempt that ended without a result into its job's history.
+    /// Writes an attempt that has ended into its job's history.
     pub(super) fn remember(&mut self, now: Now, run: &Run, end: AttemptEnd, error: Option<Body>) {
         let job = &mut self.jobs[run.job as usize];
         let history = job.history.get_or_insert_default();

@@ -3,7 +3,9 @@
 use super::super::command::{Deed, IdEvent, Notice, Outbox, Receipt, Refusal};
 use super::super::deadlines::Now;
 use super::super::job::{AttemptEnd, JobId, OnMasterGone, Outcome, Peer, Request, State};
+use super::super::waiting::Slot;
 use super::Queue;
+use super::said::Word;
 
 impl Queue {
     pub(super) fn manage(&mut self, now: Now, peer: Peer, request: Request, id: &JobId, deed: Deed, out: &mut Outbox) {
@@ -14,9 +16,12 @@ impl Queue {
             None => Err(Refusal::UnknownJob),
             Some(key) => match deed {
                 Deed::Cancel => self.cancel(now, key, out),
+                Deed::CancelWaiting => self.cancel_waiting(now, key, out),
                 Deed::Retry => self.retry(now, key, out),
                 Deed::Delete => self.delete(key, out),
                 Deed::Find => Ok(()),
+                Deed::Reprioritize(priority) => self.reprioritize(now, key, priority, out),
+                Deed::RunNow => self.run_now(now, key, out),
             },
         };
         if deed == Deed::Retry {
@@ -31,13 +36,16 @@ impl Queue {
     /// A peer has left: what it held goes back, its jobs follow their policy.
     pub fn peer_gone(&mut self, now: Now, peer: Peer, out: &mut Outbox) {
         if let Some(worker) = self.workers.remove(peer) {
-            for run in worker.runs {
-                self.give_back(now, run, AttemptEnd::WorkerGone, out);
+            self.note_leaving(now);
+            if !worker.outlives {
+                for run in worker.runs {
+                    self.give_back(now, run, AttemptEnd::WorkerGone, out);
+                }
             }
         }
         for key in self.masters.jobs_of(&self.jobs, peer) {
             match self.jobs[key as usize].state {
-                State::Scheduled(_) | State::Queued => {
+                State::Scheduled(_) | State::Queued(_) => {
                     self.leave_waiting(key);
                     self.discard(key, out);
                 }
@@ -51,13 +59,11 @@ impl Queue {
     fn cancel(&mut self, now: Now, key: u32, out: &mut Outbox) -> Result<(), Refusal> {
         let job = &self.jobs[key as usize];
         match job.state {
-            State::Scheduled(_) | State::Queued => self.leave_waiting(key),
+            State::Scheduled(_) | State::Queued(_) => self.leave_waiting(key),
             State::Running(run) => {
                 let receipt = Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries };
-                if let Some(worker) = self.workers.of(self.runs[run as usize].worker) {
-                    worker.cancelled.push((receipt.sequence, receipt.delivery));
-                }
-                let run = self.end_run(run);
+                self.void(run, receipt);
+                let run = self.end_run(run, AttemptEnd::Cancelled);
                 self.remember(now, &run, AttemptEnd::Cancelled, None);
                 out.notices.push((run.worker, Notice::Withdrawn { receipt }));
             }
@@ -65,6 +71,55 @@ impl Queue {
         }
         self.finish(now, key, Outcome::Cancelled, None, out);
         Ok(())
+    }
+
+    /// Its worker will be told when it next speaks of this attempt.
+    pub(super) fn void(&mut self, run: u32, receipt: Receipt) {
+        let run = &self.runs[run as usize];
+        if run.outlives {
+            self.said.note(receipt.sequence, receipt.delivery, Word::Cancelled);
+        } else if let Some(worker) = self.workers.of(run.worker) {
+            worker.cancelled.push((receipt.sequence, receipt.delivery));
+        }
+    }
+
+    fn cancel_waiting(&mut self, now: Now, key: u32, out: &mut Outbox) -> Result<(), Refusal> {
+        match self.jobs[key as usize].state {
+            State::Scheduled(_) | State::Queued(_) => self.cancel(now, key, out),
+            State::Running(_) => Err(Refusal::NotWaiting),
+            State::Finished(_) => Err(Refusal::AlreadyFinished),
+        }
+    }
+
+    /// To another place in the line; a running job takes it when it comes back.
+    fn reprioritize(&mut self, now: Now, key: u32, priority: i64, out: &mut Outbox) -> Result<(), Refusal> {
+        let job = &mut self.jobs[key as usize];
+        let is_queued = match job.state {
+            State::Finished(_) => return Err(Refusal::AlreadyFinished),
+            State::Queued(_) => true,
+            State::Scheduled(_) | State::Running(_) => false,
+        };
+        let is_new = job.priority != priority;
+        (job.priority, job.reprioritized) = (priority, true);
+        if is_queued && is_new {
+            self.waiting.put(priority, Slot { sequence: job.sequence, key });
+        }
+        self.record_change(now, key, out);
+        Ok(())
+    }
+
+    /// SCHEDULED → QUEUED.
+    fn run_now(&mut self, now: Now, key: u32, out: &mut Outbox) -> Result<(), Refusal> {
+        match self.jobs[key as usize].state {
+            State::Scheduled(_) => {
+                self.census.scheduled -= 1;
+                self.enqueue(key, now.at);
+                self.record_change(now, key, out);
+                Ok(())
+            }
+            State::Queued(_) | State::Running(_) => Err(Refusal::NotScheduled),
+            State::Finished(_) => Err(Refusal::AlreadyFinished),
+        }
     }
 
     /// FAILED or CANCELLED → QUEUED, with fresh attempts and at its old place.

@@ -8,12 +8,8 @@ use super::{MAX_KEPT_FAILURES, Queue};
 impl Queue {
     /// Into a terminal state: its master is told, its record stays as long as its policy says.
     pub(super) fn finish(&mut self, now: Now, key: u32, outcome: Outcome, detail: Option<Body>, out: &mut Outbox) {
-        match outcome {
-            Outcome::Completed => self.census.completed += 1,
-            Outcome::Failed => self.census.failed += 1,
-            Outcome::Cancelled => self.census.cancelled += 1,
-            Outcome::Expired => self.census.expired += 1,
-        }
+        *self.census.of(outcome) += 1;
+        self.show(now, key, outcome, detail.as_ref(), out);
         self.masters.unlink(&mut self.jobs, key);
         let job = &self.jobs[key as usize];
         if job.orphaned {
@@ -80,6 +76,7 @@ impl Queue {
     /// A job without its master goes.
     pub(super) fn discard(&mut self, key: u32, out: &mut Outbox) {
         self.census.dropped += 1;
+        self.disappoint(self.jobs[key as usize].sequence, out);
         self.masters.unlink(&mut self.jobs, key);
         self.record_removal(key, out);
         let job = self.remove(key);
@@ -117,7 +114,7 @@ impl Queue {
     pub fn record_of(&self, id: &JobId) -> Option<(Outcome, Option<Body>)> {
         match &self.jobs[self.find(id)? as usize].state {
             State::Finished(finished) => Some((finished.outcome, finished.detail.clone())),
-            State::Scheduled(_) | State::Queued | State::Running(_) => None,
+            State::Scheduled(_) | State::Queued(_) | State::Running(_) => None,
         }
     }
 
@@ -126,6 +123,7 @@ impl Queue {
             self.unindex(key);
         }
         let job = self.jobs.remove(key as usize);
+        self.arrivals.remove(job.sequence);
         self.unload(&job);
         job
     }

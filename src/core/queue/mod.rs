@@ -9,6 +9,8 @@
 //! | `answers` | a worker's word on an attempt: complete, fail, touch, release |
 //! | `deeds` | cancel, retry, delete, a peer that left |
 //! | `endings` | into a terminal state, and out of the books |
+//! | `said` | what was accepted of workers that have no connection |
+//! | `reports` | what people ask of it |
 //! | `records` | what the store has to know, and what it gives back at start |
 //! | `stowage` | bodies that only the store holds |
 
@@ -16,20 +18,29 @@ mod answers;
 mod deeds;
 mod endings;
 mod records;
+mod reports;
+mod said;
 mod stowage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use slab::Slab;
 
+use super::arrivals::Arrivals;
 use super::census::Census;
 use super::command::{Assignment, Command, Introduction, Notice, Outbox, Receipt, Submission};
 use super::deadlines::{Deadlines, Due, Moment, Now};
-use super::job::{AttemptEnd, Job, JobId, Links, OnMasterGone, Outcome, Peer, PeerName, QueueNo, State, TypeName};
+use super::job::{
+    AttemptEnd, Job, JobId, Links, OnMasterGone, Outcome, Peer, PeerName, QueueNo, Request, State, TypeName,
+};
 use super::masters::Masters;
 use super::waiting::{Slot, Waiting};
 use super::workers::Workers;
+pub use reports::Holding;
+use said::Said;
 use stowage::Stowage;
 
 /// At most this many failed transient jobs stay readable per queue (`spec/jobs.md`, `keep_failed_ms`).
@@ -45,6 +56,9 @@ struct Run {
     ends: Moment,
     started: Moment,
     progress: Option<f64>,
+    note: Option<Arc<str>>,
+    /// Its worker lives by no connection.
+    outlives: bool,
 }
 
 /// The queue of one type.
@@ -54,6 +68,7 @@ pub struct Queue {
     kind: TypeName,
     jobs: Slab<Job>,
     by_id: HashTable<u32>,
+    arrivals: Arrivals,
     waiting: Waiting,
     runs: Slab<Run>,
     workers: Workers,
@@ -70,6 +85,13 @@ pub struct Queue {
     kept_failures: BTreeMap<(Moment, u64), u32>,
     census: Census,
     paused: bool,
+    draining: bool,
+    /// What was accepted of workers that have no connection.
+    said: Said,
+    /// Who wants to see a job when it has ended, by sequence number.
+    watchers: HashMap<u64, Vec<(Peer, Request)>>,
+    /// When the last worker left, where none is there: milliseconds since 1970.
+    last_worker_left_ms: Option<u64>,
     /// Durable jobs are written to a store.
     stores: bool,
     stowage: Stowage,
@@ -97,6 +119,7 @@ impl Queue {
             kind,
             jobs: Slab::new(),
             by_id: HashTable::new(),
+            arrivals: Arrivals::default(),
             waiting: Waiting::default(),
             runs: Slab::new(),
             workers: Workers::default(),
@@ -110,6 +133,10 @@ impl Queue {
             kept_failures: BTreeMap::new(),
             census: Census::default(),
             paused: false,
+            draining: false,
+            said: Said::default(),
+            watchers: HashMap::new(),
+            last_worker_left_ms: None,
             stores,
             stowage: Stowage::default(),
         }
@@ -120,12 +147,23 @@ impl Queue {
         match command {
             Command::Submit(submission) => self.submit(now, peer, who, submission, out),
             Command::Join { .. } => {
+                self.last_worker_left_ms = None;
                 self.workers.join(peer, who);
                 self.workers.ready(peer, self.number);
             }
-            Command::Leave { .. } => self.workers.leave(peer, self.number),
+            Command::Leave { .. } => {
+                self.workers.leave(peer, self.number);
+                self.note_leaving(now);
+            }
             Command::Ready { .. } => self.workers.ready(peer, self.number),
             Command::Answer { request, receipt, answer } => self.answer(now, peer, request, receipt, answer, out),
+            Command::AnswerById { request, id, ticket, answer } => {
+                self.answer_by_id(now, peer, request, &id, ticket, answer, out);
+            }
+            Command::Look { request, id } => self.look(now, peer, request, &id, out),
+            Command::Watch { request, id } => self.watch(now, peer, request, &id, out),
+            Command::Unwatch { request, id } => self.unwatch(peer, request, &id),
+            Command::Name { .. } => unreachable!("names are the supervisor's"),
             Command::Manage { request, id, deed } => self.manage(now, peer, request, &id, deed, out),
             Command::Forget { id } => self.give_way(&id, out),
         }
@@ -134,19 +172,23 @@ impl Queue {
     /// Hands out what can be handed out. To be called at the end of a turn.
     pub fn settle(&mut self, now: Now, out: &mut Outbox) {
         let jobs = &self.jobs;
-        self.waiting.sweep(self.census.queued as usize, |slot| is_queued(jobs, slot));
+        self.arrivals.sweep(jobs.len(), |key| sequence_at(jobs, key));
+        self.waiting.sweep(self.census.queued as usize, |priority, slot| is_queued(jobs, priority, slot));
         self.leases.sweep(self.runs.len(), |due| is_leased(jobs, &self.runs, due));
         self.scheduled.sweep(self.census.scheduled as usize, |due| is_scheduled(jobs, due));
         self.expiries.sweep(self.mortal, |due| is_mortal(jobs, due));
         self.records.sweep(self.kept, |due| is_kept(jobs, due));
         self.workers.sweep();
-        while !self.paused && self.census.queued > 0 && self.workers.is_anyone_idle() {
+        while self.hands_out() && self.census.queued > 0 && self.workers.is_anyone_idle() {
             if !self.is_first_body_here() {
                 break;
             }
             let Some(worker) = self.workers.take(self.number) else { break };
             let jobs = &self.jobs;
-            let slot = self.waiting.pop(|slot| is_queued(jobs, slot)).expect("the census counts queued jobs");
+            let slot = self
+                .waiting
+                .pop(|priority, slot| is_queued(jobs, priority, slot))
+                .expect("the census counts queued jobs");
             self.assign(now, slot.key, worker, out);
         }
     }
@@ -159,7 +201,7 @@ impl Queue {
         }
         while let Some(due) = self.scheduled.pop(now.at, |due| is_scheduled(&self.jobs, due)) {
             self.census.scheduled -= 1;
-            self.enqueue(due.key);
+            self.enqueue(due.key, due.at);
         }
         while let Some(due) = self.leases.pop(now.at, |due| is_leased(&self.jobs, &self.runs, due)) {
             let State::Running(run) = self.jobs[due.key as usize].state else {
@@ -184,14 +226,18 @@ impl Queue {
         alarms.into_iter().flatten().min()
     }
 
-    /// Hands out nothing more until [`Queue::resume`].
-    pub fn pause(&mut self) {
-        self.paused = true;
+    /// Hands out nothing while it is paused.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
-    /// Hands out jobs again.
-    pub fn resume(&mut self) {
-        self.paused = false;
+    /// Hands out nothing more: the server is about to stop.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    fn hands_out(&self) -> bool {
+        !self.paused && !self.draining
     }
 
     /// How many jobs there are and were.
@@ -253,7 +299,8 @@ impl Queue {
     }
 
     fn submit(&mut self, now: Now, peer: Peer, who: &Introduction, submission: Submission, out: &mut Outbox) {
-        let Submission { request, id, priority, body, policy, delay_ms, notify, sequence, .. } = submission;
+        let Submission { request, id, priority, body, policy, delay_ms, notify, watch, master, sequence, .. } =
+            submission;
         let drop_with_master = policy.on_master_gone == OnMasterGone::Drop;
         let job = Job {
             id,
@@ -262,11 +309,11 @@ impl Queue {
             body_bytes: body.len() as u32,
             body: Some(body),
             master: if notify || drop_with_master { peer } else { Peer::NONE },
-            master_name: who.name.clone(),
+            master_name: master.unwrap_or_else(|| who.name.clone()),
             policy,
             accepted: now.at,
             born: now.at,
-            state: State::Queued,
+            state: State::Queued(now.at),
             attempt: 0,
             deliveries: 0,
             chain: Links::ALONE,
@@ -279,8 +326,12 @@ impl Queue {
         let hash = job.id.hash_value();
         let key = self.jobs.insert(job) as u32;
         self.by_id.insert_unique(hash, key, |key| self.jobs[*key as usize].id.hash_value());
+        self.arrivals.add(key);
         if drop_with_master {
             self.masters.link(&mut self.jobs, key);
+        }
+        if watch {
+            self.watchers.insert(sequence, vec![(peer, request)]);
         }
         self.census.accepted += 1;
         out.tell(peer, Notice::Done { request, lease_ms: 0 }, self.stored(key));
@@ -309,14 +360,14 @@ impl Queue {
             job.state = State::Scheduled(at);
             self.census.scheduled += 1;
         } else {
-            self.enqueue(key);
+            self.enqueue(key, now.at);
         }
     }
 
     /// Into QUEUED, at its old place if it has one.
-    fn enqueue(&mut self, key: u32) {
+    fn enqueue(&mut self, key: u32, since: Moment) {
         let job = &mut self.jobs[key as usize];
-        job.state = State::Queued;
+        job.state = State::Queued(since);
         self.waiting.put(job.priority, Slot { sequence: job.sequence, key });
         self.census.queued += 1;
     }
@@ -326,7 +377,7 @@ impl Queue {
         let job = &self.jobs[key as usize];
         match job.state {
             State::Scheduled(_) => self.census.scheduled -= 1,
-            State::Queued => self.census.queued -= 1,
+            State::Queued(_) => self.census.queued -= 1,
             State::Running(_) | State::Finished(_) => unreachable!("the job waits"),
         }
         self.mortal -= usize::from(job.policy.ttl_ms.is_some());
@@ -346,6 +397,8 @@ impl Queue {
             ends,
             started: now.at,
             progress: None,
+            note: None,
+            outlives: worker.outlives,
         };
         let run = self.runs.insert(run) as u32;
         worker.runs.push(run);
@@ -378,8 +431,14 @@ fn job_of(jobs: &Slab<Job>, key: u32, sequence: u64) -> Option<&Job> {
     jobs.get(key as usize).filter(|job| job.sequence == sequence)
 }
 
-fn is_queued(jobs: &Slab<Job>, slot: Slot) -> bool {
-    job_of(jobs, slot.key, slot.sequence).is_some_and(|job| matches!(job.state, State::Queued))
+fn sequence_at(jobs: &Slab<Job>, key: u32) -> Option<u64> {
+    jobs.get(key as usize).map(|job| job.sequence)
+}
+
+/// A slot of another priority is one that its job has left.
+fn is_queued(jobs: &Slab<Job>, priority: i64, slot: Slot) -> bool {
+    job_of(jobs, slot.key, slot.sequence)
+        .is_some_and(|job| matches!(job.state, State::Queued(_)) && job.priority == priority)
 }
 
 fn is_scheduled(jobs: &Slab<Job>, due: &Due) -> bool {
@@ -393,7 +452,7 @@ fn is_leased(jobs: &Slab<Job>, runs: &Slab<Run>, due: &Due) -> bool {
 
 fn is_mortal(jobs: &Slab<Job>, due: &Due) -> bool {
     job_of(jobs, due.key, due.sequence)
-        .is_some_and(|job| matches!(job.state, State::Queued | State::Scheduled(_)) && job.expires() == Some(due.at))
+        .is_some_and(|job| matches!(job.state, State::Queued(_) | State::Scheduled(_)) && job.expires() == Some(due.at))
 }
 
 fn is_kept(jobs: &Slab<Job>, due: &Due) -> bool {

@@ -5,7 +5,7 @@
 
 use super::super::command::{Held, IdEvent, Notice, Outbox, Receipt, Refusal};
 use super::super::deadlines::{Moment, Now};
-use super::super::job::{Attempt, AttemptEnd, Body, Job, JobId, Links, Outcome, Peer, State};
+use super::super::job::{Attempt, AttemptEnd, Body, Job, JobId, Links, Outcome, Peer, Request, State};
 use super::super::record::{Progress, Record, StoredAttempt, StoredJob, StoredState};
 use super::endings::freed;
 use super::{Queue, Run};
@@ -83,7 +83,7 @@ impl Queue {
             let is_refused = refused.iter().any(|(_, other)| *other == sequence);
             match notice {
                 Notice::Done { request, .. } if is_refused => out.refuse(peer, request, Refusal::DiskFull),
-                Notice::Ended { .. } if is_refused => {}
+                Notice::Ended { .. } | Notice::Report { .. } if is_refused => {}
                 notice => out.notices.push((peer, notice)),
             }
         }
@@ -93,18 +93,17 @@ impl Queue {
     fn take_back(&mut self, key: u32, out: &mut Outbox) {
         let job = &self.jobs[key as usize];
         match job.state {
-            State::Scheduled(_) | State::Queued => self.leave_waiting(key),
+            State::Scheduled(_) | State::Queued(_) => self.leave_waiting(key),
             State::Running(run) => {
                 let receipt = Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries };
-                if let Some(worker) = self.workers.of(self.runs[run as usize].worker) {
-                    worker.cancelled.push((receipt.sequence, receipt.delivery));
-                }
-                let run = self.end_run(run);
+                self.void(run, receipt);
+                let run = self.end_run(run, AttemptEnd::Cancelled);
                 out.notices.push((run.worker, Notice::Withdrawn { receipt }));
             }
             State::Finished(_) => return,
         }
         self.census.accepted -= 1;
+        self.watchers.remove(&self.jobs[key as usize].sequence);
         self.masters.unlink(&mut self.jobs, key);
         let orphaned = self.jobs[key as usize].orphaned;
         let job = self.remove(key);
@@ -116,33 +115,9 @@ impl Queue {
     /// A job that the store gave back at start. What a connection held goes back at once; what others held stays theirs for
     /// a full new lease. A body of `body_bytes` that it comes without stays in the store until it is needed.
     pub fn restore(&mut self, now: Now, stored: StoredJob, body_bytes: usize, out: &mut Outbox) {
-        let StoredJob { sequence, id, priority, body, policy, created_ms, born_ms, master, progress, .. } = stored;
-        let Progress { state, attempt, deliveries, priority: changed, history } = progress;
-        let history: Vec<Attempt> = history.into_iter().map(|attempt| restored(now, attempt)).collect();
-        let job = Job {
-            id,
-            sequence,
-            priority: changed.unwrap_or(priority),
-            reprioritized: changed.is_some(),
-            body_bytes: body_bytes as u32,
-            body: (body.len() == body_bytes).then_some(body),
-            policy,
-            master: Peer::NONE,
-            master_name: master,
-            accepted: moment(now, created_ms),
-            born: moment(now, born_ms),
-            state: State::Queued,
-            attempt,
-            deliveries,
-            chain: Links::ALONE,
-            history: (!history.is_empty()).then(|| Box::new(history)),
-            orphaned: false,
-            notify: false,
-            stowed: false,
-        };
-        let hash = job.id.hash_value();
-        let key = self.jobs.insert(job) as u32;
-        self.by_id.insert_unique(hash, key, |key| self.jobs[*key as usize].id.hash_value());
+        let (sequence, state) = (stored.sequence, stored.progress.state.clone());
+        let key = self.take_in(now, stored, body_bytes);
+        self.arrivals.add(key);
         self.census.accepted += 1;
         let job = &mut self.jobs[key as usize];
         if job.body.is_none() {
@@ -160,8 +135,18 @@ impl Queue {
                 let lease = lease_ms.unwrap_or(0);
                 let ends = self.leases.add(now.at, lease, key, sequence);
                 let worker_name = worker;
-                let run =
-                    Run { job: key, worker: Peer::NONE, worker_name, lease_ms: lease, ends, started, progress: None };
+                let outlives = lease_ms.is_some();
+                let run = Run {
+                    job: key,
+                    worker: Peer::NONE,
+                    worker_name,
+                    lease_ms: lease,
+                    ends,
+                    started,
+                    progress: None,
+                    note: None,
+                    outlives,
+                };
                 let run = self.runs.insert(run) as u32;
                 self.jobs[key as usize].state = State::Running(run);
                 if lease_ms.is_none() {
@@ -172,17 +157,82 @@ impl Queue {
         }
     }
 
-    fn progress(&self, now: Now, job: &Job) -> Progress {
+    /// A job of this type is in the archive: it counts.
+    pub fn adopt_finished(&mut self, outcome: Outcome) {
+        self.census.accepted += 1;
+        *self.census.of(outcome) += 1;
+    }
+
+    /// FAILED or CANCELLED → QUEUED for a job that the archive had, with fresh attempts.
+    pub fn revive(&mut self, now: Now, peer: Peer, request: Request, stored: StoredJob, out: &mut Outbox) {
+        if let StoredState::Finished { outcome, .. } = stored.progress.state {
+            let ended = self.census.of(outcome);
+            // It may have ended in a queue that has died since, which counted it.
+            match ended.checked_sub(1) {
+                Some(rest) => *ended = rest,
+                None => self.census.accepted += 1,
+            }
+        }
+        let (sequence, body_bytes) = (stored.sequence, stored.body.len());
+        let key = self.take_in(now, stored, body_bytes);
+        self.arrivals.add_returned(sequence, key);
+        let job = &mut self.jobs[key as usize];
+        (job.attempt, job.born) = (0, now.at);
+        out.tell(peer, Notice::Done { request, lease_ms: 0 }, self.stored(key));
+        self.record_put(now, key, out);
+        self.stow(key, out);
+        self.wait(now, key, 0, out);
+    }
+
+    /// Into the books, in no state yet.
+    fn take_in(&mut self, now: Now, stored: StoredJob, body_bytes: usize) -> u32 {
+        let StoredJob { sequence, id, priority, body, policy, created_ms, born_ms, master, progress, .. } = stored;
+        let Progress { attempt, deliveries, priority: changed, history, .. } = progress;
+        let history: Vec<Attempt> = history.into_iter().map(|attempt| restored(now, attempt)).collect();
+        let job = Job {
+            id,
+            sequence,
+            priority: changed.unwrap_or(priority),
+            reprioritized: changed.is_some(),
+            body_bytes: body_bytes as u32,
+            body: (body.len() == body_bytes).then_some(body),
+            policy,
+            master: Peer::NONE,
+            master_name: master,
+            accepted: moment(now, created_ms),
+            born: moment(now, born_ms),
+            state: State::Queued(now.at),
+            attempt,
+            deliveries,
+            chain: Links::ALONE,
+            history: (!history.is_empty()).then(|| Box::new(history)),
+            orphaned: false,
+            notify: false,
+            stowed: false,
+        };
+        let hash = job.id.hash_value();
+        let key = self.jobs.insert(job) as u32;
+        self.by_id.insert_unique(hash, key, |key| self.jobs[*key as usize].id.hash_value());
+        key
+    }
+
+    pub(super) fn progress(&self, now: Now, job: &Job) -> Progress {
         let state = match &job.state {
             State::Scheduled(at) => StoredState::Scheduled { at_ms: wall(now, *at) },
-            State::Queued => StoredState::Queued,
+            State::Queued(_) => StoredState::Queued,
             State::Running(run) => {
                 let run = &self.runs[*run as usize];
                 let (worker, started_ms) = (run.worker_name.clone(), wall(now, run.started));
                 // Whoever has a job over a connection loses it with the connection.
-                StoredState::Running { worker, started_ms, lease_ms: None }
+                let lease_ms = run.outlives.then_some(run.lease_ms);
+                StoredState::Running { worker, started_ms, lease_ms }
             }
-            State::Finished(_) => unreachable!("the end of a stored job takes it out of memory"),
+            State::Finished(finished) => StoredState::Finished {
+                outcome: finished.outcome,
+                detail: finished.detail.clone(),
+                at_ms: wall(now, finished.at),
+                forget_ms: wall(now, finished.forget_at),
+            },
         };
         progress(now, job, state)
     }
@@ -195,7 +245,7 @@ fn progress(now: Now, job: &Job, state: StoredState) -> Progress {
 }
 
 /// The wall's time of a moment.
-fn wall(now: Now, moment: Moment) -> u64 {
+pub(super) fn wall(now: Now, moment: Moment) -> u64 {
     let (past, future) = (now.at.ms_since(moment), moment.ms_since(now.at));
     now.wall_ms.saturating_sub(past).saturating_add(future)
 }

@@ -4,7 +4,7 @@
 use super::super::command::{IdEvent, Outbox};
 use super::super::job::{Body, Job, State};
 use super::super::waiting::Slot;
-use super::{Queue, is_queued};
+use super::{Queue, is_queued, job_of};
 
 /// A queue keeps so many bytes of durable waiting bodies; what comes then stays in the store.
 const KEPT_BYTES: usize = 8 * 1024 * 1024;
@@ -31,7 +31,7 @@ impl Queue {
             return;
         }
         let job = &mut self.jobs[key as usize];
-        let waits = matches!(job.state, State::Queued | State::Scheduled(_));
+        let waits = matches!(job.state, State::Queued(_) | State::Scheduled(_));
         if waits && self.stowage.loaded + job.body_bytes as usize > KEPT_BYTES && job.body.take().is_some() {
             job.stowed = true;
             out.ids.push(IdEvent::Stowed { bytes: job.body_bytes as usize });
@@ -43,13 +43,18 @@ impl Queue {
     /// Which bodies have to be fetched from the store before anything more can be handed out, by sequence number. Asked once
     /// for each fetch; [`Queue::fetched`] ends it.
     pub fn bodies_to_fetch(&mut self) -> Vec<u64> {
-        let idle = self.paused || self.census.queued == 0 || !self.workers.is_anyone_idle();
+        let idle = !self.hands_out() || self.census.queued == 0 || !self.workers.is_anyone_idle();
         if idle || !self.stowage.fetching.is_empty() || self.is_first_body_here() {
             return Vec::new();
         }
         let mut bytes = 0;
         let jobs = &self.jobs;
-        let line = self.waiting.iter().filter(|slot| is_queued(jobs, *slot)).take(FETCH_JOBS);
+        let line = self
+            .waiting
+            .iter()
+            .filter(|(priority, slot)| is_queued(jobs, *priority, *slot))
+            .map(|(_, slot)| slot)
+            .take(FETCH_JOBS);
         let wanted = line.take_while(|slot| {
             let job = &jobs[slot.key as usize];
             let fits = bytes == 0 || bytes + job.body_bytes as usize <= FETCH_BYTES;
@@ -63,7 +68,8 @@ impl Queue {
     /// The bodies of the last fetch, in its order. Jobs that ended meanwhile don't need theirs.
     pub fn fetched(&mut self, bodies: Vec<Body>) {
         for (slot, body) in std::mem::take(&mut self.stowage.fetching).into_iter().zip(bodies) {
-            if is_queued(&self.jobs, slot) {
+            let waits = |job: &Job| matches!(job.state, State::Queued(_)) && job.body.is_none();
+            if job_of(&self.jobs, slot.key, slot.sequence).is_some_and(waits) {
                 let job = &mut self.jobs[slot.key as usize];
                 self.stowage.loaded += body.len();
                 job.body = Some(body);
@@ -77,7 +83,7 @@ impl Queue {
             return true;
         }
         let jobs = &self.jobs;
-        let first = self.waiting.first(|slot| is_queued(jobs, slot));
+        let first = self.waiting.first(|priority, slot| is_queued(jobs, priority, slot));
         first.is_none_or(|slot| self.jobs[slot.key as usize].body.is_some())
     }
 

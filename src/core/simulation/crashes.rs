@@ -145,6 +145,8 @@ impl World {
             policy: Arc::new(policy),
             delay_ms: if self.dice.percent(20) { 100 } else { 0 },
             notify: true,
+            watch: false,
+            master: None,
             sequence: 0,
         };
         self.asked.insert(self.next_request, Asked::Submit(id));
@@ -223,7 +225,9 @@ impl World {
         let mut recovery = Recovery::new(self.now, Arc::new(Limits::default()));
         for job in self.disk.values() {
             match job.progress.state {
-                StoredState::Finished { .. } => recovery.archived(&job.id, job.sequence),
+                StoredState::Finished { outcome, .. } => {
+                    recovery.archived(&job.id, job.sequence, &job.kind, outcome);
+                }
                 _ => recovery.live(job.clone(), job.body.len()),
             }
         }
@@ -329,7 +333,7 @@ impl World {
                 }
                 _ => assert_eq!(refusal, Refusal::StaleReceipt),
             },
-            Notice::Ended { .. } | Notice::Withdrawn { .. } | Notice::Lost { .. } => {}
+            Notice::Ended { .. } | Notice::Withdrawn { .. } | Notice::Lost { .. } | Notice::Report { .. } => {}
         }
     }
 }

@@ -167,6 +167,24 @@ impl Ledger {
             }
             Deed::Retry => {}
             Deed::Find => assert!(granted, "find {id}"),
+            Deed::CancelWaiting => {
+                assert_eq!(granted, matches!(entry.place, Place::Waiting(_)), "cancel waiting {id}");
+                if granted {
+                    entry.end();
+                }
+            }
+            Deed::Reprioritize(priority) => {
+                assert_eq!(granted, entry.lives(), "reprioritize {id} while {:?}", entry.place);
+                if granted {
+                    entry.priority = priority;
+                }
+            }
+            Deed::RunNow => {
+                if granted {
+                    assert!(matches!(entry.place, Place::Waiting(at) if at >= now), "run {id} now");
+                    entry.place = Place::Waiting(now);
+                }
+            }
             Deed::Delete => assert_eq!(granted, !entry.lives(), "delete {id} while {:?}", entry.place),
         }
     }

@@ -100,7 +100,7 @@ fn misfortune(world: &mut World) {
             if let Some(place) = world.dice.place(world.queues.len()) {
                 let office = &mut world.queues[place];
                 office.paused = !office.paused;
-                if office.paused { office.queue.pause() } else { office.queue.resume() }
+                office.queue.set_paused(office.paused)
             }
         }
         _ => world.nobody_waits_in_vain(),
@@ -126,7 +126,7 @@ fn recover(world: &mut World) {
     world.manners.wild = false;
     for office in &mut world.queues {
         office.paused = false;
-        office.queue.resume();
+        office.queue.set_paused(false);
     }
     let types: Vec<u64> = (0..world.manners.types).collect();
     world.connect(&types, 2, false);
@@ -201,6 +201,8 @@ fn plain(number: u64, of: u64) -> Command {
         policy: Arc::new(Policy { lease_ms: Some(1_000_000), ..Policy::transient(OnMasterGone::Keep) }),
         delay_ms: 0,
         notify: false,
+        watch: false,
+        master: None,
         sequence: 0,
     })
 }

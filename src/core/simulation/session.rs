@@ -68,7 +68,7 @@ impl Session {
                 Notice::Ended { .. } => self.told += 1,
                 // It learns of it when it next speaks.
                 Notice::Withdrawn { .. } => {}
-                Notice::Done { .. } | Notice::Refused { .. } | Notice::Lost { .. } => {}
+                Notice::Done { .. } | Notice::Refused { .. } | Notice::Lost { .. } | Notice::Report { .. } => {}
             }
         }
     }
@@ -161,7 +161,7 @@ impl Session {
         let answer = match said {
             Said::Complete => Answer::Complete(body()),
             Said::Fail { retry, delay_ms } => Answer::Fail { error: body(), retry, delay_ms },
-            Said::Touch => Answer::Touch { lease_ms: None, progress: Some(0.5) },
+            Said::Touch => Answer::Touch { lease_ms: None, progress: Some(0.5), note: None },
             Said::Release { delay_ms } => Answer::Release { delay_ms },
         };
         Command::Answer { request: self.request(), receipt, answer }
@@ -187,6 +187,8 @@ impl Session {
             policy: Arc::new(policy),
             delay_ms: dice.of(&[0, 0, 0, 5, 25]),
             notify: dice.percent(70),
+            watch: false,
+            master: None,
             sequence: 0,
         })
     }

@@ -91,7 +91,11 @@ impl World {
                     self.rumours.ids.push(assignment.id.clone());
                 }
                 Notice::Ended { id, .. } => self.ledger.told(number, *peer, id),
-                Notice::Done { .. } | Notice::Refused { .. } | Notice::Withdrawn { .. } | Notice::Lost { .. } => {}
+                Notice::Done { .. }
+                | Notice::Refused { .. }
+                | Notice::Withdrawn { .. }
+                | Notice::Lost { .. }
+                | Notice::Report { .. } => {}
             }
         }
         for event in &out.ids {
@@ -117,7 +121,15 @@ fn asked(queue: QueueNo, peer: Peer, command: &Command, now: Moment) -> Asked {
             Asked::Answer(*request, *receipt, said)
         }
         Command::Manage { request, id, deed } => Asked::Deed(*request, id.clone(), *deed),
-        Command::Join { .. } | Command::Leave { .. } | Command::Ready { .. } | Command::Forget { .. } => Asked::Nothing,
+        Command::Join { .. }
+        | Command::Leave { .. }
+        | Command::Ready { .. }
+        | Command::Forget { .. }
+        | Command::AnswerById { .. }
+        | Command::Look { .. }
+        | Command::Watch { .. }
+        | Command::Unwatch { .. }
+        | Command::Name { .. } => Asked::Nothing,
     }
 }
 

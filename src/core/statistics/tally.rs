@@ -60,10 +60,9 @@ impl Tally {
         self.counts.iter().copied()
     }
 
-    /// As [`histogram::Histogram::percentiles`].
+    /// As [`histogram::Histogram::percentile`].
     pub fn percentile(&self, percent: u64) -> Option<u64> {
-        let [time] = histogram::percentiles(self.counts(), self.count(), [percent]);
-        time
+        histogram::percentile(self.counts(), self.count(), percent).map(Bucket::longest)
     }
 
     /// Counts from nothing again, with the memory it has.

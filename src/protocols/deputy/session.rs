@@ -139,7 +139,7 @@ impl super::super::Session for Session {
                 }
             }
             // The client hears of it when it says that it did the job.
-            Notice::Withdrawn { .. } => {}
+            Notice::Withdrawn { .. } | Notice::Report { .. } => {}
         }
         self.tell_metrics(turn.out);
     }
@@ -206,6 +206,8 @@ impl Session {
             policy,
             delay_ms: 0,
             notify: true,
+            watch: false,
+            master: None,
             sequence: 0,
         }));
         Ok(())

@@ -104,7 +104,7 @@ impl Session for Master {
                 }
             }
             // A master works on nothing.
-            Notice::Assigned(_) | Notice::Withdrawn { .. } => {}
+            Notice::Assigned(_) | Notice::Withdrawn { .. } | Notice::Report { .. } => {}
         }
     }
 
@@ -137,7 +137,19 @@ impl Master {
         let (policy, delay_ms) = policy.read(&self.defaults, &mut self.last_policy).map_err(Refused::wrong)?;
         let request = self.line.replies.expect(Submit { id: id.clone(), kind: kind.clone() });
         let body = Body::from(body.as_bytes());
-        Ok(Submission { request, id, kind, priority, body, policy, delay_ms, notify: true, sequence: 0 })
+        Ok(Submission {
+            request,
+            id,
+            kind,
+            priority,
+            body,
+            policy,
+            delay_ms,
+            notify: true,
+            watch: false,
+            master: None,
+            sequence: 0,
+        })
     }
 }
 
@@ -173,6 +185,8 @@ fn refuse(out: &mut BytesMut, id: &JobId, refusal: Refusal) {
         | Refusal::Cancelled
         | Refusal::AlreadyFinished
         | Refusal::NotFinished
-        | Refusal::AlreadyCompleted => error(out, "unavailable", &super::quoted(refusal.code())),
+        | Refusal::AlreadyCompleted
+        | Refusal::NotWaiting
+        | Refusal::NotScheduled => error(out, "unavailable", &super::quoted(refusal.code())),
     }
 }

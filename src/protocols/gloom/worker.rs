@@ -86,7 +86,7 @@ impl Session for Worker {
                 }
             }
             // The slave hears of it when it responds; its jobs are its own to submit elsewhere.
-            Notice::Withdrawn { .. } | Notice::Ended { .. } => {}
+            Notice::Withdrawn { .. } | Notice::Ended { .. } | Notice::Report { .. } => {}
         }
     }
 

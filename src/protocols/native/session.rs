@@ -21,8 +21,6 @@ pub struct Session {
     pub(super) working: Working,
     pub(super) last_type: Option<TypeName>,
     pub(super) last_policy: Option<Arc<Policy>>,
-    /// How the client calls itself.
-    name: Option<Arc<str>>,
     /// It may ask for something: it has said the token, or there is none.
     is_known: bool,
 }
@@ -108,7 +106,6 @@ impl super::super::Session for Session {
             working: Working::new(demand, Self::HANDS),
             last_type: None,
             last_policy: None,
-            name: None,
             is_known: shared.token.is_none(),
         }
     }
@@ -138,6 +135,7 @@ impl super::super::Session for Session {
                     self.line.replies.say(turn.out, |out| says::cancelled(out, id));
                 }
             }
+            Notice::Report { .. } => {}
             Notice::Ended { id, ending } => self.line.replies.say(turn.out, |out| says::ended(out, &id, &ending)),
             Notice::Lost { queue, kind, jobs } => {
                 let lost = |asked: &Asked| match asked {
@@ -175,11 +173,6 @@ impl super::super::Session for Session {
 }
 
 impl Session {
-    /// How the client calls itself, once it has said so.
-    pub fn name(&self) -> Option<&Arc<str>> {
-        self.name.as_ref()
-    }
-
     fn request(&mut self, members: RawRequest<'_>, turn: &mut Turn<'_>) -> Result<(), Refused> {
         let [action, job @ .., types, credit, jobs, error, retry, progress, name, token] = members;
         let [id, _, body, _, _, _, delay_ms, _, lease_ms, ..] = job;
@@ -212,7 +205,9 @@ impl Session {
             }
         }
         if let Some(raw) = fields::given(name) {
-            self.name = Some(fields::name(raw).map_err(|_| Refused::wrong("name"))?);
+            let name = fields::name(raw).map_err(|_| Refused::wrong("name"))?;
+            turn.commands
+                .push(Command::Name { name: format!("{}:{name}", <Session as super::super::Session>::NAME).into() });
         }
         let max_frame = self.limits.max_body;
         self.line.replies.say(turn.out, |out| says::welcome(out, max_frame));

@@ -164,6 +164,8 @@ impl Session {
             policy,
             delay_ms: delay_ms.max(until_ms),
             notify,
+            watch: false,
+            master: None,
             sequence: 0,
         })
     }

@@ -91,7 +91,11 @@ impl Session {
             Ok(Held { id, receipt }) => {
                 let receipt = *receipt;
                 let request = self.line.replies.expect(Asked::Touch { id: id.clone(), receipt });
-                turn.commands.push(Command::Answer { request, receipt, answer: Answer::Touch { lease_ms, progress } });
+                turn.commands.push(Command::Answer {
+                    request,
+                    receipt,
+                    answer: Answer::Touch { lease_ms, progress, note: None },
+                });
                 Ok(())
             }
             Err(not_held) => self.ask_whether_exists(not_held, turn),

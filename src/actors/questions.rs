@@ -1,0 +1,210 @@
+//! What people ask of the supervisor: which queues have jobs, who is connected, a queue to be paused, a peer to leave.
+//!
+//! None of it is on the way of a job, so here an answer may be waited for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Addr, Handler, Message, MessageResult, ResponseFuture};
+use log::info;
+
+use super::Close;
+use super::keeper::KeepNotes;
+use super::queue::{Hold, Pause, QueueActor};
+use super::supervisor::Supervisor;
+use crate::core::{Body, Holding, JobId, Peer, PeerName, QueueNo, TypeName};
+
+/// What a note of a paused queue is called: its type comes behind.
+pub const PAUSED: &str = "paused/";
+
+/// Which queues have jobs in memory, the one with the newest job first?
+#[derive(Message)]
+#[rtype(result = "Queues")]
+pub struct Rummage {
+    /// Only the queue of this type.
+    pub kind: Option<TypeName>,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// Queues with jobs in memory.
+#[derive(Default)]
+pub struct Queues {
+    /// What no job of a queue is newer than, and the queue.
+    pub queues: Vec<(u64, Addr<QueueActor>)>,
+    /// What no job in the queues that were left out is newer than.
+    pub rest: Option<u64>,
+}
+
+impl Handler<Rummage> for Supervisor {
+    type Result = MessageResult<Rummage>;
+
+    fn handle(&mut self, Rummage { kind, most }: Rummage, _: &mut Self::Context) -> Self::Result {
+        self.send_batches();
+        let mut queues = self.router.by_newest();
+        if let Some(kind) = kind {
+            let only = self.router.queue_of(&kind);
+            queues.retain(|(_, queue)| Some(*queue) == only);
+        }
+        let rest = queues.get(most).map(|(newest, _)| *newest);
+        queues.truncate(most);
+        let addressed = queues.into_iter().filter_map(|(newest, queue)| Some((newest, self.address_of(queue)?)));
+        MessageResult(Queues { queues: addressed.collect(), rest })
+    }
+}
+
+/// Which part a peer plays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// It works on some type.
+    Worker,
+    /// It has submitted a job, or is connected where only masters are.
+    Master,
+}
+
+/// Who is connected?
+#[derive(Message)]
+#[rtype(result = "Vec<PeerFigures>")]
+pub struct Roll {
+    /// Only those in this part.
+    pub role: Role,
+    /// Only those that came later than this one.
+    pub after: Peer,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A peer and what it did.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PeerFigures {
+    /// Its number.
+    pub peer: Peer,
+    /// Its name.
+    pub name: PeerName,
+    /// Since when it is there, milliseconds since 1970.
+    pub since_ms: u64,
+    /// The types that it works on.
+    pub types: Vec<TypeName>,
+    /// Jobs of it that were accepted.
+    pub submitted: u64,
+    /// Jobs that it completed.
+    pub completed: u64,
+    /// Attempts that it failed.
+    pub failed: u64,
+    /// The jobs that it has in hand, and since when (milliseconds since 1970).
+    pub jobs: Vec<(JobId, u64)>,
+}
+
+/// A worker of more types is asked about in so many queues only: a list must not ask all queues.
+const ASKED_QUEUES: usize = 16;
+
+impl Handler<Roll> for Supervisor {
+    type Result = ResponseFuture<Vec<PeerFigures>>;
+
+    fn handle(&mut self, Roll { role, after, limit }: Roll, _: &mut Self::Context) -> Self::Result {
+        let mut peers: Vec<Peer> = self.peers.keys().copied().filter(|peer| *peer > after).collect();
+        peers.sort_unstable();
+        let mut roll = Vec::new();
+        let mut asked: HashMap<QueueNo, Vec<Peer>> = HashMap::new();
+        for peer in peers {
+            if roll.len() == limit {
+                break;
+            }
+            let desk = &self.peers[&peer];
+            let (types, submitted) = self.router.standing(peer);
+            let plays = match role {
+                Role::Worker => !types.is_empty() || desk.who.name.starts_with("gloom-worker:"),
+                Role::Master => submitted > 0 || desk.who.name.starts_with("gloom-master:"),
+            };
+            if !plays {
+                continue;
+            }
+            for (queue, _) in types.iter().take(ASKED_QUEUES) {
+                asked.entry(*queue).or_default().push(peer);
+            }
+            roll.push(PeerFigures {
+                peer,
+                name: desk.who.name.clone(),
+                since_ms: desk.since_ms,
+                types: types.into_iter().map(|(_, kind)| kind).collect(),
+                submitted,
+                completed: 0,
+                failed: 0,
+                jobs: Vec::new(),
+            });
+        }
+        let asked: Vec<(Addr<QueueActor>, Vec<Peer>)> =
+            asked.into_iter().filter_map(|(queue, peers)| Some((self.address_of(queue)?, peers))).collect();
+        Box::pin(async move {
+            for (queue, peers) in asked {
+                // One that dies meanwhile holds nothing.
+                for holding in queue.send(Hold { peers }).await.unwrap_or_default() {
+                    add(&mut roll, holding);
+                }
+            }
+            roll
+        })
+    }
+}
+
+fn add(roll: &mut [PeerFigures], holding: Holding) {
+    if let Ok(place) = roll.binary_search_by_key(&holding.peer, |figures| figures.peer) {
+        let figures = &mut roll[place];
+        figures.completed += holding.completed;
+        figures.failed += holding.failed;
+        figures.jobs.extend(holding.jobs);
+    }
+}
+
+/// Hand out nothing of this type, or hand out again. False where there is no such queue. It holds over restarts.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct SetPaused {
+    /// The type.
+    pub kind: TypeName,
+    /// Which.
+    pub paused: bool,
+}
+
+impl Handler<SetPaused> for Supervisor {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, SetPaused { kind, paused }: SetPaused, _: &mut Self::Context) -> Self::Result {
+        self.send_batches();
+        let queue = self.router.queue_of(&kind).and_then(|queue| self.address_of(queue));
+        let Some(queue) = queue else { return Box::pin(async { false }) };
+        info!(queue = kind.text().as_ref(), paused; "an operator pauses or resumes a queue");
+        queue.do_send(Pause { paused });
+        let key: Arc<str> = format!("{PAUSED}{}", kind.text()).into();
+        let kept = self.keeper.as_ref().map(|keeper| {
+            keeper.send(KeepNotes { notes: vec![(key, paused.then(|| Body::from(b"true".as_slice())))] })
+        });
+        Box::pin(async move {
+            if let Some(kept) = kept
+                && !matches!(kept.await, Ok(Ok(())))
+            {
+                info!("there was no room to remember it over a restart");
+            }
+            true
+        })
+    }
+}
+
+/// Close the connection of this peer, once what was said to it is written. False where there is none.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct Disconnect {
+    /// Whose.
+    pub peer: Peer,
+}
+
+impl Handler<Disconnect> for Supervisor {
+    type Result = bool;
+
+    fn handle(&mut self, Disconnect { peer }: Disconnect, _: &mut Self::Context) -> bool {
+        let Some(desk) = self.peers.get(&peer) else { return false };
+        info!(peer = &*desk.who.name; "an operator disconnects a peer");
+        desk.close.do_send(Close { peer });
+        true
+    }
+}

@@ -1,0 +1,209 @@
+//! What people ask of a queue: a job, its end, lists of jobs, who works on what.
+
+use super::super::command::{Notice, Outbox, Refusal};
+use super::super::deadlines::Now;
+use super::super::job::{Body, Job, JobId, Outcome, Peer, Request, State};
+use super::super::record::{StoredJob, StoredState};
+use super::super::report::{Browse, Found, JobState, Report, Why};
+use super::records::wall;
+use super::{Queue, is_queued, sequence_at};
+
+/// More priorities than this are not walked through for a figure.
+const LANES_LOOKED_AT: usize = 1_000;
+
+/// What a worker does in this queue.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Holding {
+    /// The worker.
+    pub peer: Peer,
+    /// Jobs of this type that it completed.
+    pub completed: u64,
+    /// Attempts that it failed.
+    pub failed: u64,
+    /// The jobs it has in hand, and since when (milliseconds since 1970).
+    pub jobs: Vec<(JobId, u64)>,
+}
+
+impl Queue {
+    /// The jobs that are asked for and in memory, newest first.
+    pub fn browse(&self, now: Now, browse: &Browse) -> Found {
+        let mut found = Found::default();
+        let mut bytes = 0;
+        for (sequence, key) in self.arrivals.newest_first(browse.before, |key| sequence_at(&self.jobs, key)) {
+            if found.jobs.len() == browse.limit || found.looked_at == browse.look_at || bytes > browse.bytes {
+                // There is this one at least.
+                return found;
+            }
+            found.looked_at += 1;
+            found.next = Some(sequence);
+            let job = &self.jobs[key as usize];
+            if job.orphaned || browse.state.is_some_and(|state| state != state_of(job)) {
+                continue;
+            }
+            let report = self.report(now, key);
+            if browse.text.as_ref().is_none_or(|text| report.contains(text)) {
+                bytes += job.body.as_ref().map_or(0, |body| body.len()) + detail_bytes(job);
+                found.jobs.push(report);
+            }
+        }
+        found.next = None;
+        found
+    }
+
+    /// What these workers do here; those that this queue doesn't know are left out.
+    pub fn holdings(&self, now: Now, peers: &[Peer]) -> Vec<Holding> {
+        let known = peers.iter().filter_map(|peer| Some((*peer, self.workers.get(*peer)?)));
+        let holdings = known.map(|(peer, worker)| {
+            let runs = worker.runs.iter().map(|run| &self.runs[*run as usize]);
+            let jobs = runs.map(|run| (self.jobs[run.job as usize].id.clone(), wall(now, run.started)));
+            Holding { peer, completed: worker.completed, failed: worker.failed, jobs: jobs.collect() }
+        });
+        holdings.collect()
+    }
+
+    /// Since when the job that has been queued longest is, in milliseconds since 1970. With more than [`LANES_LOOKED_AT`]
+    /// different priorities waiting, of those with the largest.
+    pub fn oldest_queued_ms(&mut self, now: Now) -> Option<u64> {
+        let jobs = &self.jobs;
+        let firsts = self.waiting.firsts(LANES_LOOKED_AT, |priority, slot| is_queued(jobs, priority, slot));
+        let since = firsts.into_iter().filter_map(|slot| match jobs[slot.key as usize].state {
+            State::Queued(since) => Some(since),
+            State::Scheduled(_) | State::Running(_) | State::Finished(_) => None,
+        });
+        since.min().map(|since| wall(now, since))
+    }
+
+    /// Hands out nothing.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// When the last worker left, where none is there: milliseconds since 1970.
+    pub fn last_worker_left_ms(&self) -> Option<u64> {
+        self.last_worker_left_ms
+    }
+
+    /// How many of its workers wait for a job.
+    pub fn idle(&self) -> usize {
+        self.workers.idle()
+    }
+
+    pub(super) fn look(&self, now: Now, peer: Peer, request: Request, id: &JobId, out: &mut Outbox) {
+        match self.find(id) {
+            Some(key) => {
+                let report = Box::new(self.report(now, key));
+                out.notices.push((peer, Notice::Report { request, report }));
+            }
+            None => out.refuse(peer, request, Refusal::UnknownJob),
+        }
+    }
+
+    pub(super) fn watch(&mut self, now: Now, peer: Peer, request: Request, id: &JobId, out: &mut Outbox) {
+        match self.find(id) {
+            Some(key) if !matches!(self.jobs[key as usize].state, State::Finished(_)) => {
+                let sequence = self.jobs[key as usize].sequence;
+                self.watchers.entry(sequence).or_default().push((peer, request));
+            }
+            Some(_) | None => self.look(now, peer, request, id, out),
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, peer: Peer, request: Request, id: &JobId) {
+        let Some(key) = self.find(id) else { return };
+        let sequence = self.jobs[key as usize].sequence;
+        if let Some(watchers) = self.watchers.get_mut(&sequence) {
+            watchers.retain(|watcher| *watcher != (peer, request));
+            if watchers.is_empty() {
+                self.watchers.remove(&sequence);
+            }
+        }
+    }
+
+    /// Whether anybody wants to see this job when it has ended.
+    pub(super) fn is_watched(&self, sequence: u64) -> bool {
+        !self.watchers.is_empty() && self.watchers.contains_key(&sequence)
+    }
+
+    /// A job has just ended: shows it to those who wait for that.
+    pub(super) fn show(&mut self, now: Now, key: u32, outcome: Outcome, detail: Option<&Body>, out: &mut Outbox) {
+        let sequence = self.jobs[key as usize].sequence;
+        if !self.is_watched(sequence) {
+            return;
+        }
+        let mut report = self.report(now, key);
+        report.job.progress.state =
+            StoredState::Finished { outcome, detail: detail.cloned(), at_ms: now.wall_ms, forget_ms: now.wall_ms };
+        let stored = self.stored(key);
+        for (peer, request) in self.watchers.remove(&sequence).unwrap_or_default() {
+            out.tell(peer, Notice::Report { request, report: Box::new(report.clone()) }, stored);
+        }
+    }
+
+    /// A job has gone without an end that could be shown.
+    pub(super) fn disappoint(&mut self, sequence: u64, out: &mut Outbox) {
+        if self.is_watched(sequence) {
+            for (peer, request) in self.watchers.remove(&sequence).unwrap_or_default() {
+                out.refuse(peer, request, Refusal::UnknownJob);
+            }
+        }
+    }
+
+    /// A worker may have been the last.
+    pub(super) fn note_leaving(&mut self, now: Now) {
+        if self.workers.joined() == 0 && self.last_worker_left_ms.is_none() {
+            self.last_worker_left_ms = Some(now.wall_ms);
+        }
+    }
+
+    fn report(&self, now: Now, key: u32) -> Report {
+        let job = &self.jobs[key as usize];
+        let run = match &job.state {
+            State::Running(run) => Some(&self.runs[*run as usize]),
+            State::Scheduled(_) | State::Queued(_) | State::Finished(_) => None,
+        };
+        let ahead = match &job.state {
+            State::Queued(_) => self.waiting.ahead(job.priority, job.sequence) as u64,
+            State::Scheduled(_) | State::Running(_) | State::Finished(_) => 0,
+        };
+        Report {
+            job: StoredJob {
+                sequence: job.sequence,
+                id: job.id.clone(),
+                kind: self.kind.clone(),
+                priority: job.priority,
+                body: job.body.clone().unwrap_or_default(),
+                policy: job.policy.clone(),
+                created_ms: wall(now, job.accepted),
+                born_ms: wall(now, job.born),
+                master: job.master_name.clone(),
+                progress: self.progress(now, job),
+            },
+            is_body_stored: job.body.is_none(),
+            progress: run.and_then(|run| run.progress),
+            note: run.and_then(|run| run.note.clone()),
+            lease_ends_ms: run.map(|run| wall(now, run.ends)),
+            why: Why {
+                ahead,
+                paused: self.paused,
+                workers: self.workers.joined() as u32,
+                last_worker_left_ms: self.last_worker_left_ms,
+            },
+        }
+    }
+}
+
+fn state_of(job: &Job) -> JobState {
+    match &job.state {
+        State::Scheduled(_) => JobState::Scheduled,
+        State::Queued(_) => JobState::Queued,
+        State::Running(_) => JobState::Running,
+        State::Finished(finished) => finished.outcome.into(),
+    }
+}
+
+fn detail_bytes(job: &Job) -> usize {
+    match &job.state {
+        State::Finished(finished) => finished.detail.as_ref().map_or(0, |detail| detail.len()),
+        State::Scheduled(_) | State::Queued(_) | State::Running(_) => 0,
+    }
+}
