@@ -185,7 +185,7 @@ impl Book {
         }
         self.refresh_awake(now);
         self.lately.advance(second(now));
-        refresh(&mut self.total, &self.lately, &mut self.scratch);
+        refresh(&mut self.total, &mut self.lately, &mut self.scratch);
         self.make_room_for_histories(now);
         (self.news, self.published) = (false, Some(now.at));
         self.version += 1;
@@ -326,11 +326,13 @@ fn depth(census: &Census) -> Depth {
 }
 
 /// What moves with time.
-fn refresh(figures: &mut Figures, lately: &Lately, scratch: &mut Histogram) {
+fn refresh(figures: &mut Figures, lately: &mut Lately, scratch: &mut Histogram) {
     let rates = lately.rates();
     (figures.rate_in, figures.rate_out, figures.rate_failed) = (rates.accepted, rates.ended, rates.failed);
     figures.spark = lately.spark();
-    (figures.wait, figures.run) = lately.percentiles(scratch);
+    if let Some(percentiles) = lately.new_percentiles(scratch) {
+        (figures.wait, figures.run) = percentiles;
+    }
 }
 
 /// What happened between two reports. A job that failed and was retried counts as failed.

@@ -81,11 +81,11 @@ impl Histogram {
         self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// So long were at most `percent` of 100 times: none where nothing was counted, else at least the true time and at most an
-    /// eighth more.
-    pub fn percentile(&self, percent: u64) -> Option<u64> {
+    /// So long were at most `percents` of 100 times, which are asked for in growing order: none where nothing was counted, else at
+    /// least the true time and at most an eighth more.
+    pub fn percentiles<const N: usize>(&self, percents: [u64; N]) -> [Option<u64>; N] {
         let counts = self.counts.iter().enumerate().map(|(index, count)| (Bucket(index as u16), *count));
-        percentile(counts, self.count(), percent).map(Bucket::longest)
+        percentiles(counts, self.count(), percents)
     }
 
     /// Counts from nothing again.
@@ -94,17 +94,22 @@ impl Histogram {
     }
 }
 
-/// The bucket with which `percent` of 100 of `all` times are reached. The buckets come shortest first.
-pub(super) fn percentile(buckets: impl Iterator<Item = (Bucket, u32)>, all: u64, percent: u64) -> Option<Bucket> {
-    let wanted = (all * percent).div_ceil(100).max(1);
-    let mut reached = 0;
-    for (bucket, count) in buckets {
-        reached += u64::from(count);
-        if reached >= wanted {
-            return Some(bucket);
+/// With which time `percents` of 100 of `all` times are reached. The buckets come shortest first, the percents smallest first.
+pub(super) fn percentiles<const N: usize>(
+    mut buckets: impl Iterator<Item = (Bucket, u32)>,
+    all: u64,
+    percents: [u64; N],
+) -> [Option<u64>; N] {
+    let (mut reached, mut longest) = (0, None);
+    percents.map(|percent| {
+        let wanted = (all * percent).div_ceil(100).max(1);
+        while reached < wanted {
+            let (bucket, count) = buckets.next()?;
+            reached += u64::from(count);
+            longest = Some(bucket.longest());
         }
-    }
-    None
+        longest
+    })
 }
 
 #[cfg(test)]
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn nothing_counted_has_no_percentile() {
-        assert_eq!(Histogram::default().percentile(50), None);
+        assert_eq!(Histogram::default().percentiles([50, 100]), [None, None]);
         assert_eq!(Tally::default().percentile(50), None);
     }
 
@@ -148,11 +153,12 @@ mod tests {
             let mut all = Histogram::default();
             all.add(&tally);
             times.sort_unstable();
-            for percent in [1, 50, 95, 99, 100] {
-                let rank = (times.len() * percent).div_ceil(100);
-                let (exact, told) = (times[rank - 1].min(LONGEST_US), all.percentile(percent as u64).unwrap());
+            let percents = [1, 50, 95, 99, 100];
+            for (percent, told) in percents.into_iter().zip(all.percentiles(percents)) {
+                prop_assert_eq!(tally.percentile(percent), told);
+                let rank = (times.len() * percent as usize).div_ceil(100);
+                let (exact, told) = (times[rank - 1].min(LONGEST_US), told.unwrap());
                 prop_assert!(exact <= told && told <= exact + exact / 8, "{percent}: {told} for {exact}");
-                prop_assert_eq!(tally.percentile(percent as u64), Some(told));
             }
             prop_assert_eq!((all.count(), tally.count()), (times.len() as u64, times.len() as u64));
             prop_assert_eq!(tally.sum_us(), times.iter().sum::<u64>());

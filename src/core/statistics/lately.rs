@@ -29,6 +29,8 @@ pub(super) struct Lately {
     minute_seen: bool,
     /// The times of the last minutes, also of this one, and the numbers of those minutes.
     minute_times: VecDeque<(u32, Times)>,
+    /// Times came or went since [`Lately::new_percentiles`].
+    times_changed: bool,
     seconds: Ring,
     /// Only where a history is kept.
     minutes: Option<Ring>,
@@ -54,6 +56,7 @@ impl Lately {
             minute: Step { number: second / 60, depth, ..Step::default() },
             minute_seen: false,
             minute_times: VecDeque::new(),
+            times_changed: false,
             seconds: Ring::new(SPARK_SECONDS as u32, second, depth),
             minutes: None,
             last_counted: 0,
@@ -68,6 +71,7 @@ impl Lately {
         self.times.wait.merge(&times.wait);
         self.times.run.merge(&times.run);
         self.seen = true;
+        self.times_changed |= !times.is_empty();
         if !counts.is_nothing() || !times.is_empty() {
             self.last_counted = self.second.number;
         }
@@ -85,7 +89,9 @@ impl Lately {
             self.end_minute();
             self.minute = Step { number: minute, depth: self.minute.depth, ..Step::default() };
         }
-        while self.minute_times.pop_front_if(|(number, _)| *number + TIMES_MINUTES <= minute).is_some() {}
+        while self.minute_times.pop_front_if(|(number, _)| *number + TIMES_MINUTES <= minute).is_some() {
+            self.times_changed = true;
+        }
     }
 
     fn end_second(&mut self) {
@@ -171,20 +177,18 @@ impl Lately {
         spark
     }
 
-    /// How long jobs waited and attempts ran, in the last minutes.
-    pub(super) fn percentiles(&self, scratch: &mut Histogram) -> (Percentiles, Percentiles) {
-        let mut of = |part: fn(&Times) -> &Tally| {
-            scratch.clear();
-            self.minute_times.iter().for_each(|(_, times)| scratch.add(part(times)));
-            scratch.add(part(&self.times));
-            Percentiles {
-                p50: scratch.percentile(50),
-                p95: scratch.percentile(95),
-                p99: scratch.percentile(99),
-                count: scratch.count(),
-            }
-        };
-        (of(|times| &times.wait), of(|times| &times.run))
+    /// How long jobs waited and attempts ran, in the last minutes; none where that is as it was when it was asked last.
+    pub(super) fn new_percentiles(&mut self, scratch: &mut Histogram) -> Option<(Percentiles, Percentiles)> {
+        std::mem::take(&mut self.times_changed)
+            .then(|| (self.percentiles(|times| &times.wait, scratch), self.percentiles(|times| &times.run, scratch)))
+    }
+
+    fn percentiles(&self, part: fn(&Times) -> &Tally, scratch: &mut Histogram) -> Percentiles {
+        scratch.clear();
+        self.minute_times.iter().for_each(|(_, times)| scratch.add(part(times)));
+        scratch.add(part(&self.times));
+        let [p50, p95, p99] = scratch.percentiles([50, 95, 99]);
+        Percentiles { p50, p95, p99, count: scratch.count() }
     }
 
     /// The last steps.
@@ -258,13 +262,13 @@ mod tests {
         let mut scratch = Histogram::default();
         lately.add(START + 59, ended(1), Depth::default(), &waited(&[1_000_000]));
         lately.add(START + 60, ended(1), Depth::default(), &waited(&[7]));
-        assert_eq!(lately.percentiles(&mut scratch).0.count, 2);
-        lately.advance(START + 5 * 60 - 1);
-        let (wait, run) = lately.percentiles(&mut scratch);
+        let (wait, run) = lately.new_percentiles(&mut scratch).unwrap();
         assert_eq!((wait.count, wait.p50, run), (2, Some(7), Percentiles::default()));
+        lately.advance(START + 5 * 60 - 1);
+        assert_eq!(lately.new_percentiles(&mut scratch), None);
         lately.advance(START + 5 * 60);
         assert_eq!(
-            lately.percentiles(&mut scratch).0,
+            lately.new_percentiles(&mut scratch).unwrap().0,
             Percentiles { p50: Some(7), p95: Some(7), p99: Some(7), count: 1 }
         );
         assert!(lately.has_times());

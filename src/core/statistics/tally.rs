@@ -60,9 +60,10 @@ impl Tally {
         self.counts.iter().copied()
     }
 
-    /// As [`histogram::Histogram::percentile`].
+    /// As [`histogram::Histogram::percentiles`].
     pub fn percentile(&self, percent: u64) -> Option<u64> {
-        histogram::percentile(self.counts(), self.count(), percent).map(Bucket::longest)
+        let [time] = histogram::percentiles(self.counts(), self.count(), [percent]);
+        time
     }
 
     /// Counts from nothing again, with the memory it has.
