@@ -53,6 +53,22 @@ impl Handler<Rummage> for Supervisor {
     }
 }
 
+/// Is there a queue of this type?
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct HasQueue {
+    /// The type.
+    pub kind: TypeName,
+}
+
+impl Handler<HasQueue> for Supervisor {
+    type Result = bool;
+
+    fn handle(&mut self, HasQueue { kind }: HasQueue, _: &mut Self::Context) -> bool {
+        self.router.queue_of(&kind).is_some()
+    }
+}
+
 /// Which part a peer plays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {

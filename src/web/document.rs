@@ -3,13 +3,40 @@
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
+use super::api::{assignments, jobs, peers, queues};
 use super::health;
 
 /// The operations, in the order in which people read them.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "procession", description = "A language-agnostic job server", license(name = "MIT OR Apache-2.0")),
-    paths(health::ping, openapi, health::healthz, health::readyz)
+    paths(
+        jobs::submit,
+        jobs::submit_batch,
+        jobs::look,
+        jobs::list,
+        jobs::cancel,
+        jobs::retry,
+        jobs::prioritize,
+        jobs::run_now,
+        jobs::delete,
+        assignments::poll,
+        assignments::complete,
+        assignments::fail,
+        assignments::touch,
+        assignments::release,
+        queues::pause,
+        queues::resume,
+        queues::purge,
+        queues::retry_failed,
+        peers::workers,
+        peers::masters,
+        peers::disconnect,
+        health::ping,
+        openapi,
+        health::healthz,
+        health::readyz,
+    )
 )]
 pub struct Document;
 

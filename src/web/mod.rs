@@ -11,7 +11,9 @@
 //! | `safety` | who may ask, and what a browser may do |
 //! | `problem` | errors |
 //! | `desk` | where requests meet the actors |
-//! | `body` | reading a body within the bounds |
+//! | `api` | what programs ask |
+//! | `query`, `body` | reading a request within the bounds |
+//! | `object`, `delivery` | writing answers |
 //! | `health` | probes |
 //! | `document` | the OpenAPI document |
 //! | `outgoing` | what the server itself asks of others over HTTP |
@@ -19,12 +21,16 @@
 //! Threads: [`WORKERS`] of actix-web, beside the thread of the actors. Never here: a job's state, a decision about a job, the
 //! store.
 
+pub mod api;
 pub mod body;
+pub mod delivery;
 pub mod desk;
 pub mod document;
 pub mod health;
+pub mod object;
 pub mod outgoing;
 pub mod problem;
+pub mod query;
 pub mod routes;
 pub mod safety;
 
@@ -46,6 +52,8 @@ use log::warn;
 use socket2::SockRef;
 use tokio::sync::watch;
 
+use self::api::{assignments, jobs, peers, queues};
+use self::desk::{Desk, Reach};
 use self::problem::Problem;
 use self::routes::Routes;
 use self::safety::{CameInOn, Safety};
@@ -58,6 +66,27 @@ use crate::core::Limits;
 /// All routes. What many ask often is tried first.
 fn routes() -> Routes {
     Routes::default()
+        .get_that_changes("/api/v1/assignments", assignments::poll)
+        .post("/api/v1/jobs/{id}/complete", assignments::complete)
+        .post("/api/v1/jobs", jobs::submit)
+        .get("/api/v1/jobs/{id}", jobs::look)
+        .post("/api/v1/jobs/batch", jobs::submit_batch)
+        .post("/api/v1/jobs/{id}/touch", assignments::touch)
+        .post("/api/v1/jobs/{id}/fail", assignments::fail)
+        .post("/api/v1/jobs/{id}/release", assignments::release)
+        .post("/api/v1/jobs/{id}/cancel", jobs::cancel)
+        .post("/api/v1/jobs/{id}/retry", jobs::retry)
+        .post("/api/v1/jobs/{id}/priority", jobs::prioritize)
+        .post("/api/v1/jobs/{id}/run-now", jobs::run_now)
+        .delete("/api/v1/jobs/{id}", jobs::delete)
+        .get("/api/v1/jobs", jobs::list)
+        .post("/api/v1/queues/{type}/pause", queues::pause)
+        .post("/api/v1/queues/{type}/resume", queues::resume)
+        .post("/api/v1/queues/{type}/purge", queues::purge)
+        .post("/api/v1/queues/{type}/retry-failed", queues::retry_failed)
+        .get("/api/v1/workers", peers::workers)
+        .get("/api/v1/masters", peers::masters)
+        .post("/api/v1/workers/{id}/disconnect", peers::disconnect)
         .get("/healthz", health::healthz)
         .get("/readyz", health::readyz)
         .get("/api/v1/ping", health::ping)
@@ -97,6 +126,8 @@ pub struct Site {
     pub supervisor: Addr<Supervisor>,
     /// Who keeps the store, if there is one.
     pub keeper: Option<Addr<Keeper>>,
+    /// Where requests meet the actors.
+    pub desk: Desk,
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Who may ask.
@@ -143,8 +174,9 @@ pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
     let (draining, is_draining) = watch::channel(false);
     let (doorman, limits) = (parts.doorman.clone(), parts.limits.clone());
     let application = move || {
-        let Parts { supervisor, keeper, limits, safety, .. } = parts.clone();
-        let site = Site { supervisor, keeper, limits, safety, draining: is_draining.clone() };
+        let Parts { supervisor, keeper, limits, doorman, safety } = parts.clone();
+        let desk = Desk::start(Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman });
+        let site = Site { supervisor, keeper, desk, limits, safety, draining: is_draining.clone() };
         App::new().app_data(Data::new(site)).configure(|config| routes().register(config)).wrap(from_fn(guard))
     };
     let server = HttpServer::new(application)

@@ -1,0 +1,251 @@
+//! The shapes of requests and answers, for the OpenAPI document alone: what is read and written is in `reading` and `writing`,
+//! which know nothing of these types, since bodies pass as the bytes they are. Tests hold both together.
+
+#![allow(missing_docs, reason = "each field is described by its name and `spec/http.md`")]
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A job to submit.
+#[derive(ToSchema)]
+pub struct Submission {
+    /// Made by the server where it is absent.
+    pub id: Option<String>,
+    #[schema(default = "default")]
+    pub r#type: Option<String>,
+    /// Any JSON; reaches the worker byte for byte.
+    #[schema(value_type = Option<Value>)]
+    pub body: Option<Value>,
+    pub priority: Option<i64>,
+    pub durable: Option<bool>,
+    pub delay_ms: Option<u64>,
+    /// RFC 3339.
+    pub run_at: Option<String>,
+    pub lease_ms: Option<u64>,
+    pub max_attempts: Option<u32>,
+    pub backoff_ms: Option<u64>,
+    pub ttl_ms: Option<u64>,
+    pub keep_ms: Option<u64>,
+    /// `drop` or `keep`.
+    pub on_master_gone: Option<String>,
+}
+
+/// Jobs to submit at once.
+#[derive(ToSchema)]
+pub struct Batch {
+    /// At most 10,000.
+    pub jobs: Vec<Submission>,
+}
+
+/// What became of each job of a batch, in order.
+#[derive(ToSchema)]
+pub struct BatchResult {
+    pub items: Vec<BatchItem>,
+}
+
+/// `id` and `state`, or `error`.
+#[derive(ToSchema)]
+pub struct BatchItem {
+    pub id: Option<String>,
+    pub state: Option<String>,
+    pub error: Option<BatchError>,
+}
+
+/// Why a job of a batch was refused.
+#[derive(ToSchema)]
+pub struct BatchError {
+    pub code: String,
+    pub detail: String,
+}
+
+/// A job that was accepted.
+#[derive(ToSchema)]
+pub struct Accepted {
+    pub id: String,
+    pub r#type: String,
+    pub state: String,
+}
+
+/// A job with everything there is to know of it; absent things are null.
+#[derive(ToSchema)]
+pub struct Job {
+    pub id: String,
+    pub r#type: String,
+    /// `scheduled`, `queued`, `running`, `completed`, `failed`, `cancelled` or `expired`.
+    pub state: String,
+    pub priority: i64,
+    #[schema(value_type = Value)]
+    pub body: Value,
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub created_at: String,
+    pub run_at: Option<String>,
+    pub started_at: Option<String>,
+    pub finished_at: Option<String>,
+    #[schema(value_type = Value)]
+    pub result: Value,
+    #[schema(value_type = Value)]
+    pub error: Value,
+    pub attempts: Vec<Attempt>,
+    pub durable: bool,
+    /// `PROTOCOL:NAME`.
+    pub master: String,
+    pub progress: Option<f64>,
+    pub note: Option<String>,
+    pub lease_ends_at: Option<String>,
+}
+
+/// One delivery of a job.
+#[derive(ToSchema)]
+pub struct Attempt {
+    pub attempt: u32,
+    pub worker: String,
+    pub protocol: String,
+    pub started_at: String,
+    pub ended_at: Option<String>,
+    /// `completed`, `failed`, `released`, `worker_gone`, `lease_over` or `cancelled`; null while it runs.
+    pub outcome: Option<String>,
+    #[schema(value_type = Value)]
+    pub error: Value,
+}
+
+/// A page of jobs.
+#[derive(ToSchema)]
+pub struct Jobs {
+    pub items: Vec<Job>,
+    /// The `cursor` of the next page.
+    pub next: Option<String>,
+}
+
+/// Jobs for a worker.
+#[derive(ToSchema)]
+pub struct Assignments {
+    pub jobs: Vec<Assignment>,
+}
+
+/// A job for a worker, under a lease.
+#[derive(ToSchema)]
+pub struct Assignment {
+    pub id: String,
+    pub r#type: String,
+    #[schema(value_type = Value)]
+    pub body: Value,
+    pub priority: i64,
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub lease_ms: u64,
+    pub receipt: String,
+}
+
+/// The result of an attempt.
+#[derive(ToSchema)]
+pub struct Complete {
+    pub receipt: String,
+    #[schema(value_type = Option<Value>)]
+    pub body: Option<Value>,
+}
+
+/// Why an attempt failed.
+#[derive(ToSchema)]
+pub struct Fail {
+    pub receipt: String,
+    #[schema(value_type = Option<Value>)]
+    pub error: Option<Value>,
+    #[schema(default = true)]
+    pub retry: Option<bool>,
+    pub delay_ms: Option<u64>,
+}
+
+/// An attempt goes on.
+#[derive(ToSchema)]
+pub struct Touch {
+    pub receipt: String,
+    pub lease_ms: Option<u64>,
+    /// 0 to 1.
+    pub progress: Option<f64>,
+    pub note: Option<String>,
+}
+
+/// The lease of an attempt that goes on.
+#[derive(ToSchema)]
+pub struct Touched {
+    pub lease_ms: u64,
+    pub cancelled: bool,
+}
+
+/// An attempt is given back.
+#[derive(ToSchema)]
+pub struct Release {
+    pub receipt: String,
+    pub delay_ms: Option<u64>,
+}
+
+/// A priority.
+#[derive(ToSchema)]
+pub struct Priority {
+    pub priority: i64,
+}
+
+/// The state that a job is in now.
+#[derive(ToSchema)]
+pub struct State {
+    pub state: String,
+}
+
+/// How many jobs were touched.
+#[derive(ToSchema)]
+pub struct Count {
+    pub count: u64,
+}
+
+/// Whether a queue hands out jobs.
+#[derive(ToSchema)]
+pub struct Paused {
+    pub paused: bool,
+}
+
+/// Who is connected.
+#[derive(ToSchema)]
+pub struct Peers {
+    pub items: Vec<Peer>,
+    pub next: Option<String>,
+}
+
+/// A worker or a master.
+#[derive(ToSchema)]
+pub struct Peer {
+    pub id: String,
+    pub name: String,
+    pub protocol: String,
+    pub address: Option<String>,
+    pub types: Vec<String>,
+    /// The first of `jobs`.
+    pub job: Option<String>,
+    /// What it has in hand.
+    pub jobs: Vec<String>,
+    pub since: String,
+    pub submitted: u64,
+    pub completed: u64,
+    pub failed: u64,
+}
+
+/// An error (RFC 9457).
+#[derive(ToSchema)]
+pub struct Problem {
+    pub r#type: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    /// Stable: what a program looks at.
+    pub code: String,
+    /// The field that is wrong.
+    pub field: Option<String>,
+    /// The state of the job that it is about.
+    pub state: Option<String>,
+}
+
+/// A connection was closed.
+#[derive(ToSchema)]
+pub struct Disconnected {
+    pub disconnected: bool,
+}
