@@ -28,7 +28,7 @@
 //! | [`keeper::CloseStore`] | `server` | keeper |
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
 //! | [`pulse::Pulse`] | `web` | supervisor, keeper: are you there? |
-//! | [`questions::Rummage`], [`queue::BrowseQueue`] | whoever lists jobs | supervisor, queue |
+//! | [`browsing::List`], [`queue::BrowseQueue`] | whoever lists jobs | supervisor, queue |
 //! | [`questions::Roll`], [`queue::Hold`] | whoever lists peers | supervisor, queue |
 //! | [`questions::SetPaused`], [`queue::Pause`] | an operator | supervisor, queue |
 //! | [`questions::Disconnect`] | an operator | supervisor |

@@ -1,11 +1,11 @@
-//! What people ask of the supervisor: which queues have jobs, who is connected, a queue to be paused, a peer to leave.
+//! What people ask of the supervisor: who is connected, a queue to be paused, a peer to leave.
 //!
 //! None of it is on the way of a job, so here an answer may be waited for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::{Addr, Handler, Message, MessageResult, ResponseFuture};
+use actix::{Addr, Handler, Message, ResponseFuture};
 use log::info;
 
 use super::Close;
@@ -16,42 +16,6 @@ use crate::core::{Body, Holding, JobId, Peer, PeerName, QueueNo, TypeName};
 
 /// What a note of a paused queue is called: its type comes behind.
 pub const PAUSED: &str = "paused/";
-
-/// Which queues have jobs in memory, the one with the newest job first?
-#[derive(Message)]
-#[rtype(result = "Queues")]
-pub struct Rummage {
-    /// Only the queue of this type.
-    pub kind: Option<TypeName>,
-    /// At most so many.
-    pub most: usize,
-}
-
-/// Queues with jobs in memory.
-#[derive(Default)]
-pub struct Queues {
-    /// What no job of a queue is newer than, and the queue.
-    pub queues: Vec<(u64, Addr<QueueActor>)>,
-    /// What no job in the queues that were left out is newer than.
-    pub rest: Option<u64>,
-}
-
-impl Handler<Rummage> for Supervisor {
-    type Result = MessageResult<Rummage>;
-
-    fn handle(&mut self, Rummage { kind, most }: Rummage, _: &mut Self::Context) -> Self::Result {
-        self.send_batches();
-        let mut queues = self.router.by_newest();
-        if let Some(kind) = kind {
-            let only = self.router.queue_of(&kind);
-            queues.retain(|(_, queue)| Some(*queue) == only);
-        }
-        let rest = queues.get(most).map(|(newest, _)| *newest);
-        queues.truncate(most);
-        let addressed = queues.into_iter().filter_map(|(newest, queue)| Some((newest, self.address_of(queue)?)));
-        MessageResult(Queues { queues: addressed.collect(), rest })
-    }
-}
 
 /// Is there a queue of this type?
 #[derive(Message)]

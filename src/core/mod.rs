@@ -13,6 +13,7 @@
 //! | `waiting` | the order of ready jobs |
 //! | `arrivals` | the order of acceptance, for lists |
 //! | `report` | a job as people see it |
+//! | `merge` | a page of jobs from many queues |
 //! | `ticket` | a receipt as a text |
 //! | `deadlines` | what happens at a time: leases, delays, expiry, forgetting |
 //! | `demand` | how many more jobs a worker wants, told to several queues and served once |
@@ -37,6 +38,7 @@ pub mod ids;
 pub mod job;
 pub mod limits;
 mod masters;
+pub mod merge;
 pub mod queue;
 pub mod record;
 pub mod recovery;

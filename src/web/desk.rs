@@ -17,7 +17,7 @@ use actix::{Actor, Addr, Context, Handler, Message};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::actors::browsing;
+use crate::actors::browsing::List;
 use crate::actors::keeper::{Keeper, Unearth};
 use crate::actors::listener::Doorman;
 use crate::actors::questions::{Disconnect, PeerFigures, Role, Roll, SetPaused};
@@ -214,7 +214,7 @@ impl Desk {
 
     /// Jobs, newest first: those in memory and those in the archive together.
     pub async fn browse(&self, kind: Option<TypeName>, browse: Browse) -> Found {
-        let mut found = browsing::browse(&self.reach.supervisor, self.reach.keeper.as_ref(), kind, browse).await;
+        let mut found = self.reach.supervisor.send(List { kind, browse }).await.unwrap_or_default();
         let missing: Vec<usize> = (0..found.jobs.len()).filter(|place| found.jobs[*place].is_body_stored).collect();
         if let (Some(keeper), false) = (&self.reach.keeper, missing.is_empty()) {
             let sequences = missing.iter().map(|place| found.jobs[*place].job.sequence).collect();

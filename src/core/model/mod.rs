@@ -13,6 +13,7 @@
 //! | `shelf` | what the store was told |
 //! | `scene` | a queue for stories that are told by hand |
 //! | `bounds` | nothing grows without need |
+//! | `outliving` | workers that live by no connection |
 //! | `full_disk` | submits that the store refused |
 
 mod bounds;
@@ -20,6 +21,7 @@ mod comparison;
 mod endings;
 mod full_disk;
 mod naive;
+mod outliving;
 mod scene;
 mod shelf;
 mod steps;

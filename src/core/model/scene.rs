@@ -22,8 +22,13 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(stores: bool) -> Scene {
-        let worker =
-            Introduction { name: "worker".into(), demand: Arc::new(Demand::new(0)), lease_ms: 60_000, outlives: false };
+        Scene::with(stores, false)
+    }
+
+    /// A scene whose worker lives by no connection, or by one.
+    pub(super) fn with(stores: bool, outlives: bool) -> Scene {
+        let demand = Arc::new(Demand::new(0));
+        let worker = Introduction { name: "http:worker".into(), demand, lease_ms: 60_000, outlives };
         let queue = Queue::new(0, TypeName::unnamed(), stores);
         let mut scene = Scene { queue, now: Now::default(), out: Outbox::default(), worker, sequence: 0 };
         scene.say(Command::Join { request: 0, types: Vec::new() });

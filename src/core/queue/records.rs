@@ -238,7 +238,7 @@ impl Queue {
     }
 }
 
-fn progress(now: Now, job: &Job, state: StoredState) -> Progress {
+pub(super) fn progress(now: Now, job: &Job, state: StoredState) -> Progress {
     let history = job.history.iter().flat_map(|history| history.iter()).map(|attempt| stored(now, attempt)).collect();
     let priority = job.reprioritized.then_some(job.priority);
     Progress { state, attempt: job.attempt, deliveries: job.deliveries, priority, history }

@@ -3,9 +3,9 @@
 use super::super::command::{Notice, Outbox, Refusal};
 use super::super::deadlines::Now;
 use super::super::job::{Body, Job, JobId, Outcome, Peer, Request, State};
-use super::super::record::{StoredJob, StoredState};
+use super::super::record::{Progress, StoredJob, StoredState};
 use super::super::report::{Browse, Found, JobState, Report, Why};
-use super::records::wall;
+use super::records::{progress, wall};
 use super::{Queue, is_queued, sequence_at};
 
 /// More priorities than this are not walked through for a figure.
@@ -130,9 +130,10 @@ impl Queue {
         if !self.is_watched(sequence) {
             return;
         }
-        let mut report = self.report(now, key);
-        report.job.progress.state =
+        let job = &self.jobs[key as usize];
+        let state =
             StoredState::Finished { outcome, detail: detail.cloned(), at_ms: now.wall_ms, forget_ms: now.wall_ms };
+        let report = self.report_of(now, job, progress(now, job, state));
         let stored = self.stored(key);
         for (peer, request) in self.watchers.remove(&sequence).unwrap_or_default() {
             out.tell(peer, Notice::Report { request, report: Box::new(report.clone()) }, stored);
@@ -166,6 +167,16 @@ impl Queue {
             State::Scheduled(_) | State::Running(_) | State::Finished(_) => 0,
         };
         Report {
+            progress: run.and_then(|run| run.progress),
+            note: run.and_then(|run| run.note.clone()),
+            lease_ends_ms: run.map(|run| wall(now, run.ends)),
+            why: Why { ahead, ..self.why() },
+            ..self.report_of(now, job, self.progress(now, job))
+        }
+    }
+
+    fn report_of(&self, now: Now, job: &Job, progress: Progress) -> Report {
+        Report {
             job: StoredJob {
                 sequence: job.sequence,
                 id: job.id.clone(),
@@ -176,18 +187,22 @@ impl Queue {
                 created_ms: wall(now, job.accepted),
                 born_ms: wall(now, job.born),
                 master: job.master_name.clone(),
-                progress: self.progress(now, job),
+                progress,
             },
             is_body_stored: job.body.is_none(),
-            progress: run.and_then(|run| run.progress),
-            note: run.and_then(|run| run.note.clone()),
-            lease_ends_ms: run.map(|run| wall(now, run.ends)),
-            why: Why {
-                ahead,
-                paused: self.paused,
-                workers: self.workers.joined() as u32,
-                last_worker_left_ms: self.last_worker_left_ms,
-            },
+            progress: None,
+            note: None,
+            lease_ends_ms: None,
+            why: self.why(),
+        }
+    }
+
+    fn why(&self) -> Why {
+        Why {
+            ahead: 0,
+            paused: self.paused,
+            workers: self.workers.joined() as u32,
+            last_worker_left_ms: self.last_worker_left_ms,
         }
     }
 }
