@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
 
 use super::{USUAL_ANSWER, json, log_deed, schema, type_of};
-use crate::actors::browsing;
+use crate::actors::browsing::List;
 use crate::actors::questions::HasQueue;
 use crate::core::{Browse, Deed, Found, JobState, TypeName};
 use crate::web::Site;
@@ -136,7 +136,7 @@ async fn touch_those(site: &Site, kind: &TypeName, state: JobState, end: u64, de
 
 /// Without the bodies that only the store has: nobody reads them here.
 async fn page(site: &Site, kind: &TypeName, browse: Browse) -> Found {
-    browsing::browse(&site.supervisor, site.keeper.as_ref(), Some(kind.clone()), browse).await
+    site.supervisor.send(List { kind: Some(kind.clone()), browse }).await.unwrap_or_default()
 }
 
 fn unknown_queue() -> Problem {
