@@ -17,8 +17,10 @@ use crate::web::object::Object;
 use crate::web::problem::Problem;
 use crate::web::query::Query;
 
-/// A page of a list ends where so many jobs were looked at, or where the bodies and results in it have so many bytes.
+/// A page of a list ends where so many jobs were looked at (fewer where a text is looked for in each), or where the bodies
+/// and results in it have so many bytes.
 const LOOK_AT: usize = 100_000;
+const SEARCH_AT: usize = 20_000;
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Submits a job; with `wait`, answers when it has ended.
@@ -168,12 +170,13 @@ fn fate(out: &mut BytesMut, fate: &Result<(JobId, JobState), Problem>) {
 pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::parse(request.query_string())?;
     let kind = query.types()?.into_iter().next();
+    let text = query.value("q").map(str::to_owned);
     let browse = Browse {
         state: query.state()?,
-        text: query.value("q").map(str::to_owned),
         before: query.cursor()?,
         limit: query.limit()?,
-        look_at: LOOK_AT,
+        look_at: if text.is_some() { SEARCH_AT } else { LOOK_AT },
+        text,
         bytes: PAGE_BYTES,
     };
     let found = site.desk.browse(kind, browse).await;
@@ -184,6 +187,8 @@ pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
         Some(next) => object.text("next", &next.to_string()),
         None => object.raw("next", b"null"),
     };
+    // How far it looked: with `next` there is more to look at.
+    object.integer("looked_at", found.looked_at as u64);
     object.end();
     Ok(json(out))
 }
