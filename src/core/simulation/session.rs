@@ -43,6 +43,19 @@ pub(super) struct Session {
     next_request: u64,
 }
 
+/// What somebody does to a job, most often what moves it most.
+const DEEDS: [Deed; 9] = [
+    Deed::Cancel,
+    Deed::Cancel,
+    Deed::Retry,
+    Deed::Retry,
+    Deed::Delete,
+    Deed::Find,
+    Deed::CancelWaiting,
+    Deed::Reprioritize(1),
+    Deed::RunNow,
+];
+
 impl Session {
     pub(super) fn new(peer: Peer, dice: &mut Dice) -> Session {
         let demand = Arc::new(Demand::new(0));
@@ -118,8 +131,7 @@ impl Session {
         match dice.below(100) {
             0..10 => {
                 if let Some(id) = late(&rumours.ids, dice) {
-                    let deed =
-                        dice.of(&[Deed::Cancel, Deed::Cancel, Deed::Retry, Deed::Retry, Deed::Delete, Deed::Find]);
+                    let deed = dice.of(&DEEDS);
                     commands.push(Command::Manage { request: self.request(), id: id.clone(), deed });
                 }
             }
