@@ -17,11 +17,13 @@
 //! | `health` | probes |
 //! | `document` | the OpenAPI document |
 //! | `outgoing` | what the server itself asks of others over HTTP |
+//! | `pages`, `assets` | the pages for operators, and what they need beside their markup |
 //!
 //! Threads: [`WORKERS`] of actix-web, beside the thread of the actors. Never here: a job's state, a decision about a job, the
 //! store.
 
 pub mod api;
+pub mod assets;
 pub mod body;
 pub mod delivery;
 pub mod desk;
@@ -29,6 +31,7 @@ pub mod document;
 pub mod health;
 pub mod object;
 pub mod outgoing;
+pub mod pages;
 pub mod problem;
 pub mod query;
 pub mod routes;

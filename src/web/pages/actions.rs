@@ -1,0 +1,238 @@
+//! `/actions` and `/actions/ID`: data on its way through a list of processors (`spec/processors.md`).
+
+use maud::{Markup, html};
+
+use crate::core::Body;
+
+use super::job::data;
+use super::layout::{crumbs, empty, head};
+use super::link::{self, Link};
+use super::state::{big_state, capital, state};
+use super::table::{Column, headings};
+use super::text;
+use super::view::{Page, Place, Region, Row, View};
+use super::words;
+
+/// An action, as pages show it.
+#[derive(Clone, Debug)]
+pub struct ActionFigures {
+    /// Its id.
+    pub id: String,
+    /// `running`, `completed` or `failed`.
+    pub state: &'static str,
+    /// Its steps, in order.
+    pub steps: Vec<StepFigures>,
+    /// What it was given; absent in lists.
+    pub input: Option<Body>,
+    /// Its result.
+    pub data: Option<Body>,
+    /// Why it failed.
+    pub error: Option<Body>,
+    /// When it came, milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+    /// Where its result goes.
+    pub response_url: Option<String>,
+    /// Whether it got there.
+    pub delivered: Option<bool>,
+}
+
+/// A step of an action.
+#[derive(Clone, Debug)]
+pub struct StepFigures {
+    /// The processor's id, or its name, or a type of job.
+    pub processor: String,
+    /// `pending`, `running`, `completed`, `failed` or `skipped`.
+    pub state: &'static str,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// The job that it is.
+    pub job: Option<String>,
+    /// When it began, milliseconds since 1970.
+    pub started_ms: Option<u64>,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+    /// What it returned.
+    pub data: Option<Body>,
+    /// Why it failed.
+    pub error: Option<Body>,
+}
+
+const COLUMNS: [Column; 5] = [
+    Column::new("", "State"),
+    Column::new("", "Action"),
+    Column::new("", "Steps"),
+    Column::number("", "Took"),
+    Column::number("", "Came"),
+];
+
+/// The list.
+pub fn list(view: &View, actions: &[ActionFigures], total: u64) -> Page {
+    let rows: Vec<Row> = actions.iter().map(|action| row(view, action)).collect();
+    let (here, count) = (view.here.clone(), rows.len() as u64);
+    let region = Region::of_rows("actions", rows, move |rows| {
+        html! {
+            @if count == 0 {
+                (empty("No actions", html! {
+                    "An action carries data through a list of processors, each getting what the one before returned. It comes with "
+                    code { "POST /action" } ": " a href="/docs#processors" { "how" } "."
+                }))
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Actions" {
+                    table {
+                        caption { @if count < total { "The newest " (words::count(count)) " of " } (words::counted(total, "action", "actions")) }
+                        (headings(&here, &COLUMNS, None))
+                        tbody id="action-rows" { (rows) }
+                    }
+                }
+            }
+        }
+    });
+    let body = html! {
+        (head(html! { "Actions" }, html! { "Data on its way through a list of processors." }, html! {}))
+        section.card aria-label="Actions" { (region) }
+    };
+    Page { title: "Actions".to_owned(), place: Place::Actions, body, regions: vec![region], has_fields: false }
+}
+
+fn row(view: &View, action: &ActionFigures) -> Row {
+    let ended_ms = action.ended_ms.unwrap_or(view.now_ms);
+    Row::new(
+        "action",
+        &action.id,
+        html! {
+            td { (state(action.state)) }
+            th.name scope="row" { a href=(link::action(&action.id).href()) { (text::line(&action.id)) } }
+            td.name {
+                (steps_bar(action, view.now_ms, "bar"))
+                small.soft {
+                    @for (at, step) in action.steps.iter().enumerate() { @if at > 0 { " → " } (text::line(&step.processor)) }
+                }
+            }
+            td.num { (words::duration(ended_ms.saturating_sub(action.created_ms))) }
+            td.num { (words::since(view.now_ms, action.created_ms)) }
+        },
+    )
+}
+
+/// One action.
+pub fn one(view: &View, action: &ActionFigures) -> Page {
+    let regions = vec![
+        Region::new("state", html! { div.actions { (big_state(action.state)) } }),
+        Region::new("steps", steps(view, action)),
+        Region::new("result", result(action)),
+    ];
+    let lead = html! {
+        (words::counted(action.steps.len() as u64, "step", "steps")) ". It came " (words::since(view.now_ms, action.created_ms)) " ago."
+    };
+    let body = html! {
+        (crumbs(&[("Actions", Link::to("/actions"))]))
+        (head(html! { (text::line(&action.id)) }, lead, html! {}))
+        (regions[0])
+        @if let Some(input) = &action.input { section.card aria-label="Input" { (data("What it was given", input, action.steps.len() < 2)) } }
+        (regions[1])
+        (regions[2])
+    };
+    Page { title: text::flat(&action.id), place: Place::Actions, body, regions, has_fields: false }
+}
+
+fn steps(view: &View, action: &ActionFigures) -> Markup {
+    html! {
+        section.card aria-labelledby="steps-title" {
+            header { h2 id="steps-title" { "Steps" } }
+            div.inner { (steps_bar(action, view.now_ms, "bar tall")) (keys()) }
+            div.scroll {
+                table {
+                    caption.visually-hidden { "The steps of the action, in order" }
+                    thead { tr {
+                        th.num scope="col" { "Step" } th scope="col" { "Processor" } th scope="col" { "State" }
+                        th.num scope="col" { "Attempts" } th.num scope="col" { "Took" } th scope="col" { "Job" }
+                    } }
+                    tbody {
+                        @for (at, step) in action.steps.iter().enumerate() {
+                            tr {
+                                td.num { (at) }
+                                th.name scope="row" { (text::line(&step.processor)) }
+                                td { (state(step.state)) }
+                                td.num { (step.attempts) }
+                                td.num { @match took(step, view.now_ms) { Some(ms) => (words::duration(ms)), None => (words::dash()) } }
+                                td { @if let Some(job) = &step.job { a href=(link::job(job).href()) { "its job" } } }
+                            }
+                        }
+                    }
+                }
+            }
+            @for (at, step) in action.steps.iter().enumerate() {
+                @if let Some(json) = &step.data { (data(&format!("After step {at}"), json, false)) }
+                @if let Some(json) = &step.error { (data(&format!("Error of step {at}"), json, true)) }
+            }
+        }
+    }
+}
+
+fn result(action: &ActionFigures) -> Markup {
+    html! {
+        @if action.data.is_some() || action.error.is_some() || action.response_url.is_some() {
+            section.card aria-label="Result" {
+                @if let Some(json) = &action.data { (data("Result", json, true)) }
+                @if let Some(json) = &action.error { (data("Error", json, true)) }
+                @if let Some(url) = &action.response_url {
+                    div.inner {
+                        dl.pairs {
+                            dt { "Goes to" } dd { (text::line(url)) }
+                            dt { "Delivered" } dd {
+                                @match action.delivered { Some(true) => "yes", Some(false) => "not yet", None => (words::dash()) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn took(step: &StepFigures, now_ms: u64) -> Option<u64> {
+    step.started_ms.map(|started_ms| step.ended_ms.unwrap_or(now_ms).saturating_sub(started_ms))
+}
+
+/// The steps side by side, each as wide as its share of the time; a step that took none is still seen.
+fn steps_bar(action: &ActionFigures, now_ms: u64, class: &str) -> Markup {
+    const WIDTH: f64 = 1_000.0;
+    const LEAST: f64 = 20.0;
+    let times: Vec<f64> = action.steps.iter().map(|step| took(step, now_ms).unwrap_or(0) as f64).collect();
+    let total = times.iter().sum::<f64>().max(1.0);
+    let spare = (WIDTH - LEAST * times.len() as f64).max(0.0);
+    let mut x = 0.0;
+    let spoken: Vec<String> =
+        action.steps.iter().map(|step| format!("{} {}", text::flat(&step.processor), step.state)).collect();
+    html! {
+        svg class=(class) viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label={ "Steps: " (spoken.join(", ")) } {
+            @for (step, time) in action.steps.iter().zip(&times) {
+                @let width = LEAST + time / total * spare;
+                rect class=(fill(step.state)) x=(format!("{x:.1}")) y="0" width=(format!("{:.1}", (width - 4.0).max(1.0))) height="10" {}
+                ({ x += width; "" })
+            }
+        }
+    }
+}
+
+fn fill(state: &str) -> &'static str {
+    match state {
+        "completed" => "f-good",
+        "failed" => "f-bad",
+        "running" => "f-run",
+        "skipped" => "f-skip",
+        _ => "f-wait",
+    }
+}
+
+fn keys() -> Markup {
+    html! {
+        p.small.keys {
+            @for word in ["pending", "running", "completed", "failed", "skipped"] {
+                span.key { svg viewBox="0 0 10 10" aria-hidden="true" { rect class=(fill(word)) width="10" height="10" {} } (capital(word)) }
+            }
+        }
+    }
+}

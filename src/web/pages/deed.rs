@@ -1,0 +1,306 @@
+//! `/deeds`: what an operator can do, in two steps. First a page that says how many, which and what then happens; the second
+//! step touches only what the first one showed.
+
+use maud::{Markup, html};
+
+use crate::core::Report;
+
+use super::form::{as_call, curl, hidden};
+use super::icons::icon;
+use super::job_cells::{state_of, subject};
+use super::layout::head;
+use super::link::{self, Link};
+use super::text;
+use super::view::{Page, Place, View};
+use super::words;
+
+/// What can be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// Hand out nothing of these types.
+    Pause,
+    /// Hand out again.
+    Resume,
+    /// Take back all jobs of these types that wait.
+    Purge,
+    /// Queue all failed jobs of these types again.
+    RetryFailed,
+    /// Take jobs back.
+    Cancel,
+    /// Queue ended jobs again, with fresh attempts.
+    Retry,
+    /// Remove the records of ended jobs.
+    Delete,
+    /// Don't let jobs wait for their time.
+    RunNow,
+    /// Larger or smaller priority.
+    Reprioritize,
+    /// Close a connection.
+    Disconnect,
+}
+
+impl Deed {
+    /// All of them.
+    pub const ALL: [Deed; 10] = [
+        Deed::Pause,
+        Deed::Resume,
+        Deed::Purge,
+        Deed::RetryFailed,
+        Deed::Cancel,
+        Deed::Retry,
+        Deed::Delete,
+        Deed::RunNow,
+        Deed::Reprioritize,
+        Deed::Disconnect,
+    ];
+
+    /// Its name in addresses and forms.
+    pub fn key(self) -> &'static str {
+        match self {
+            Deed::Pause => "pause",
+            Deed::Resume => "resume",
+            Deed::Purge => "purge",
+            Deed::RetryFailed => "retry-failed",
+            Deed::Cancel => "cancel",
+            Deed::Retry => "retry",
+            Deed::Delete => "delete",
+            Deed::RunNow => "run-now",
+            Deed::Reprioritize => "priority",
+            Deed::Disconnect => "disconnect",
+        }
+    }
+
+    /// The deed of this name.
+    pub fn parse(key: &str) -> Option<Deed> {
+        Deed::ALL.into_iter().find(|deed| deed.key() == key)
+    }
+
+    /// Its name on a button.
+    pub fn word(self) -> &'static str {
+        match self {
+            Deed::Pause => "Pause",
+            Deed::Resume => "Resume",
+            Deed::Purge => "Purge",
+            Deed::RetryFailed => "Retry failed",
+            Deed::Cancel => "Cancel",
+            Deed::Retry => "Retry",
+            Deed::Delete => "Delete",
+            Deed::RunNow => "Run now",
+            Deed::Reprioritize => "Change priority",
+            Deed::Disconnect => "Disconnect",
+        }
+    }
+
+    /// What was done, after a number and a noun.
+    pub fn done(self) -> &'static str {
+        match self {
+            Deed::Pause => "paused",
+            Deed::Resume => "resumed",
+            Deed::Purge | Deed::Cancel => "cancelled",
+            Deed::RetryFailed | Deed::Retry => "queued again",
+            Deed::Delete => "deleted",
+            Deed::RunNow => "queued now",
+            Deed::Reprioritize => "changed",
+            Deed::Disconnect => "disconnected",
+        }
+    }
+
+    /// What it is done to.
+    pub fn things(self) -> Things {
+        match self {
+            Deed::Pause | Deed::Resume => Things::Queues,
+            Deed::Purge
+            | Deed::RetryFailed
+            | Deed::Cancel
+            | Deed::Retry
+            | Deed::Delete
+            | Deed::RunNow
+            | Deed::Reprioritize => Things::Jobs,
+            Deed::Disconnect => Things::Peers,
+        }
+    }
+
+    /// What it means for those it is done to.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Deed::Pause => {
+                "Nothing of these types is handed out until they are resumed, also over a restart. What runs goes on; submits are taken."
+            }
+            Deed::Resume => "Jobs of these types are handed out again.",
+            Deed::Purge => {
+                "Their scheduled and queued jobs are cancelled. What runs goes on. A cancelled job can be retried as long as its record is kept."
+            }
+            Deed::RetryFailed => "Their failed jobs are queued again, each with fresh attempts.",
+            Deed::Cancel => {
+                "They are not worked any more; a worker that has one is told. A cancelled job can be retried as long as its record is kept. Those that have ended are left alone."
+            }
+            Deed::Retry => {
+                "They are queued again, each with fresh attempts. Those that have not ended, and completed ones, are left alone."
+            }
+            Deed::Delete => {
+                "Their records are removed, with their bodies, results and errors. This can't be undone. Those that have not ended are left alone."
+            }
+            Deed::RunNow => {
+                "They no longer wait for their time, but for a worker. Those that are not scheduled are left alone."
+            }
+            Deed::Reprioritize => "Larger goes first. Those that are handed out already are left alone.",
+            Deed::Disconnect => {
+                "What it has in hand goes back to be worked by others. It may connect again. Waiting jobs of a gloom master are dropped, unless they are durable."
+            }
+        }
+    }
+
+    /// It can't be undone.
+    fn is_grave(self) -> bool {
+        match self {
+            Deed::Purge | Deed::Delete | Deed::Cancel | Deed::Disconnect => true,
+            Deed::Pause | Deed::Resume | Deed::RetryFailed | Deed::Retry | Deed::RunNow | Deed::Reprioritize => false,
+        }
+    }
+
+    /// The call that does it to one thing.
+    pub fn call(self, name: &str) -> String {
+        let name = link::encode(name);
+        match self {
+            Deed::Pause | Deed::Resume | Deed::Purge | Deed::RetryFailed => {
+                curl("POST", &format!("/queues/{name}/{}", self.key()), None)
+            }
+            Deed::Cancel | Deed::Retry | Deed::RunNow => curl("POST", &format!("/jobs/{name}/{}", self.key()), None),
+            Deed::Reprioritize => curl("POST", &format!("/jobs/{name}/priority"), Some("{\"priority\":10}")),
+            Deed::Delete => curl("DELETE", &format!("/jobs/{name}"), None),
+            Deed::Disconnect => curl("POST", &format!("/workers/{name}/disconnect"), None),
+        }
+    }
+}
+
+/// What deeds are done to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Things {
+    /// Types.
+    Queues,
+    /// Jobs.
+    Jobs,
+    /// Connections.
+    Peers,
+}
+
+impl Things {
+    /// So many of them, in words.
+    pub fn counted(self, count: u64) -> String {
+        match self {
+            Things::Queues => words::counted(count, "queue", "queues"),
+            Things::Jobs => words::counted(count, "job", "jobs"),
+            Things::Peers => words::counted(count, "connection", "connections"),
+        }
+    }
+}
+
+/// What the first step shows.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What is to be done.
+    pub deed: Deed,
+    /// To how many: exactly.
+    pub count: u64,
+    /// Which, in words.
+    pub scope: String,
+    /// There are more than one deed takes: these are the newest of them.
+    pub is_cut: bool,
+    /// Some of the jobs.
+    pub sample: Vec<Report>,
+    /// Or names, where it isn't jobs.
+    pub names: Vec<String>,
+    /// What the second step needs to touch only these.
+    pub bound: Vec<(String, String)>,
+    /// Where the reader came from.
+    pub back: String,
+    /// The same as a call.
+    pub call: String,
+}
+
+/// The page of the first step.
+pub fn page(question: &Question) -> Page {
+    let Question { deed, count, .. } = question;
+    let things = deed.things().counted(*count);
+    let title = match deed {
+        Deed::Purge => format!("Purge: cancel {things}?"),
+        Deed::RetryFailed => format!("Retry {things}?"),
+        Deed::Reprioritize => format!("Change the priority of {things}?"),
+        Deed::RunNow => format!("Run {things} now?"),
+        Deed::Pause | Deed::Resume | Deed::Cancel | Deed::Retry | Deed::Delete | Deed::Disconnect => {
+            format!("{} {things}?", deed.word())
+        }
+    };
+    let body = html! {
+        (head(html! { (title) }, html! { (text::line(&question.scope)) }, html! {}))
+        @if *count == 0 {
+            section.card { div.inner { p { "There is nothing to do this to. It may have been done, or what you chose has moved on." } p.actions { a.button href=(question.back) { "Go back" } } } }
+        } @else {
+            section.card aria-label="What happens" {
+                form.inner.stack method="post" action="/deeds" {
+                    p { (deed.meaning()) }
+                    @if question.is_cut {
+                        p.note.warn { (icon("warn")) span { "There are more. These are the newest " (words::count(*count)) ": do it again for the rest." } }
+                    }
+                    @if *deed == Deed::Reprioritize {
+                        label.field { "New priority" input name="priority" value="0" inputmode="numeric" required pattern="-?[0-9]+" aria-label="New priority"; }
+                    }
+                    (hidden(&question.bound))
+                    input type="hidden" name="deed" value=(deed.key());
+                    input type="hidden" name="back" value=(question.back);
+                    div.actions {
+                        button class=(if deed.is_grave() { "danger" } else { "main" }) { (deed.word()) " " (things) }
+                        a.button href=(question.back) { "Don't" }
+                    }
+                }
+                (as_call(&question.call))
+            }
+            (sample(question))
+        }
+    };
+    Page { title, place: place(*deed), body, regions: Vec::new(), has_fields: true }
+}
+
+fn place(deed: Deed) -> Place {
+    match deed.things() {
+        Things::Queues => Place::Queues,
+        Things::Jobs => Place::Jobs,
+        Things::Peers => Place::Workers,
+    }
+}
+
+fn sample(question: &Question) -> Markup {
+    html! {
+        @if !question.sample.is_empty() {
+            section.card aria-label="Some of them" {
+                div.scroll {
+                    table {
+                        caption {
+                            @if (question.sample.len() as u64) < question.count { "The newest " (question.sample.len()) " of them" } @else { "All of them" }
+                        }
+                        thead { tr { th scope="col" { "State" } th scope="col" { "Job" } th scope="col" { "Type" } } }
+                        tbody {
+                            @for report in &question.sample {
+                                tr {
+                                    td { (state_of(report)) }
+                                    (subject(report))
+                                    td.name { (text::line(&report.job.kind.text())) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if !question.names.is_empty() {
+            section.card aria-label="Which" {
+                div.inner { ul { @for name in &question.names { li { (text::line(name)) } } } }
+            }
+        }
+    }
+}
+
+/// The address of the first step of a deed on one thing.
+pub fn ask(deed: Deed, id: &str, view: &View) -> Link {
+    Link::to("/deeds").with("deed", deed.key()).with("id", id).with("back", view.here.href())
+}

@@ -1,0 +1,312 @@
+//! `/`: the server at a glance. What needs attention stands first.
+
+use maud::{Markup, html};
+
+use crate::core::statistics::{Figures, Percentiles, Point, QueueFigures, Snapshot};
+
+use super::attention::{Attention, Gravity, attention};
+use super::chart::{Chart, Series, Unit, spark};
+use super::icons::icon;
+use super::layout::{empty, head};
+use super::link::{self, Link};
+use super::server::{ProcessorFigures, ServerFigures};
+use super::state::pill;
+use super::table::{Column, headings, micros, number, rate};
+use super::text;
+use super::view::{Page, Place, Region, Row, View};
+use super::words;
+
+/// What the page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Overview<'a> {
+    /// All queues.
+    pub snapshot: &'a Snapshot,
+    /// The last five minutes, a point a second.
+    pub points: &'a [Point],
+    /// The server.
+    pub server: &'a ServerFigures,
+    /// The processors.
+    pub processors: &'a [ProcessorFigures],
+}
+
+/// This many of the busiest queues are shown.
+const BUSIEST: usize = 10;
+
+/// The page.
+pub fn page(view: &View, data: Overview<'_>) -> Page {
+    let found = attention(data.snapshot, data.server, data.processors, view.now_ms);
+    let regions = vec![
+        Region::new("attention", attention_card(&found, data.snapshot)),
+        Region::new("totals", totals(&data.snapshot.total)),
+        Region::new("rates", charts(data.points)),
+        busiest(view, data.snapshot),
+        Region::new("times", times(&data.snapshot.total)),
+        Region::new("server", server_card(data.server)),
+    ];
+    let [attention, totals, rates, busiest, times, server] = &regions[..] else { unreachable!("six were made") };
+    let body = html! {
+        (head(html! { "Overview" }, html! { "All types together. Rates are of the last 10 seconds, times of the last 5 minutes." }, html! {}))
+        (attention)
+        (totals)
+        (rates)
+        div.grid.wide-first {
+            (busiest)
+            div.stack { (times) (server) }
+        }
+    };
+    Page { title: "Overview".to_owned(), place: Place::Overview, body, regions, has_fields: false }
+}
+
+fn attention_card(found: &[Attention], snapshot: &Snapshot) -> Markup {
+    html! {
+        section.card aria-labelledby="attention-title" {
+            h2.visually-hidden id="attention-title" { "Needs attention" }
+            ul.attention {
+                @for attention in found {
+                    li {
+                        @match attention.gravity {
+                            Gravity::Trouble => span.bad { (icon("failed")) span.visually-hidden { "Trouble: " } },
+                            Gravity::Warning => span.warn { (icon("warn")) span.visually-hidden { "Warning: " } },
+                        }
+                        span { (text::line(&attention.what)) }
+                        a.more href=(attention.link.href()) { "Look" span.visually-hidden { " at " (text::line(&attention.what)) } }
+                    }
+                }
+                @if found.is_empty() {
+                    li {
+                        span.good { (icon("good")) }
+                        @if snapshot.queues.is_empty() {
+                            span { "Ready. No type of job has been named yet: " a href="/docs" { "submit the first one" } "." }
+                        } @else {
+                            span { "Nothing needs attention." }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn totals(total: &Figures) -> Markup {
+    let census = &total.census;
+    let waiting = [
+        ("scheduled", census.scheduled, "wait for a time"),
+        ("queued", census.queued, "wait for a worker"),
+        ("running", census.running, "in a worker's hands"),
+    ];
+    let ended = [
+        ("completed", census.completed, "ended with a result"),
+        ("failed", census.failed, "ended without"),
+        ("cancelled", census.cancelled, "taken back"),
+        ("expired", census.expired, "waited too long"),
+    ];
+    html! {
+        section.card aria-label="Jobs by state" {
+            ul.totals {
+                @for (name, count, hint) in waiting.into_iter().chain(ended) {
+                    li {
+                        a href=(Link::to("/jobs").with("state", name).href()) {
+                            span.label { (icon(name)) (super::state::capital(name)) }
+                            (value(count))
+                            span.hint { (hint) }
+                        }
+                    }
+                }
+                @if census.dropped > 0 {
+                    li {
+                        div {
+                            span.label { (icon("dropped")) "Dropped" }
+                            (value(census.dropped))
+                            span.hint { "went with their master" }
+                        }
+                    }
+                }
+                li {
+                    div {
+                        span.label { (icon("arrived")) "Accepted" }
+                        (value(census.accepted))
+                        span.hint { "all of these together" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A total. Long ones are written smaller, so that they are whole.
+fn value(count: u64) -> Markup {
+    let text = words::count(count);
+    html! { span class=(if text.len() > 9 { "value long" } else { "value" }) { (text) } }
+}
+
+fn charts(points: &[Point]) -> Markup {
+    html! {
+        div.grid {
+            section.card aria-label="Rates" { (rates_chart(points, 1_000, "5 min ago")) }
+            section.card aria-label="Times" { (times_chart(points, 1_000, "5 min ago")) }
+        }
+    }
+}
+
+/// Accepted, ended and failed jobs per second.
+pub(super) fn rates_chart(points: &[Point], step_ms: u64, begins: &'static str) -> Markup {
+    let per_second = |of: fn(&Point) -> u32| -> Vec<Option<f64>> {
+        points.iter().map(|point| Some(f64::from(of(point)) * 1e3 / step_ms as f64)).collect()
+    };
+    let series = vec![
+        Series { name: "accepted", values: per_second(|point| point.accepted) },
+        Series { name: "ended", values: per_second(|point| point.ended) },
+        Series { name: "failed", values: per_second(|point| point.failed) },
+    ];
+    Chart { title: "Rates", unit: Unit::Rate, at_ms: first_ms(points), step_ms, begins, series }.figure()
+}
+
+/// How long jobs waited and ran.
+pub(super) fn times_chart(points: &[Point], step_ms: u64, begins: &'static str) -> Markup {
+    let measured = |of: fn(&Point) -> u32| -> Vec<Option<f64>> {
+        points.iter().map(|point| Some(of(point)).filter(|&us| us > 0).map(f64::from)).collect()
+    };
+    let series = vec![
+        Series { name: "run p95", values: measured(|point| point.run_p95) },
+        Series { name: "wait p95", values: measured(|point| point.wait_p95) },
+    ];
+    Chart { title: "Times", unit: Unit::Time, at_ms: first_ms(points), step_ms, begins, series }.figure()
+}
+
+/// How many jobs were queued and running.
+pub(super) fn depth_chart(points: &[Point], step_ms: u64, begins: &'static str) -> Markup {
+    let counted =
+        |of: fn(&Point) -> u32| -> Vec<Option<f64>> { points.iter().map(|point| Some(f64::from(of(point)))).collect() };
+    let series = vec![
+        Series { name: "queued", values: counted(|point| point.queued) },
+        Series { name: "running", values: counted(|point| point.running) },
+    ];
+    Chart { title: "Depth", unit: Unit::Count, at_ms: first_ms(points), step_ms, begins, series }.figure()
+}
+
+fn first_ms(points: &[Point]) -> u64 {
+    points.first().map_or(0, |point| point.at_ms)
+}
+
+const COLUMNS: [Column; 6] = [
+    Column::new("", "Type"),
+    Column::number("", "Queued"),
+    Column::number("", "Running").class("num wide"),
+    Column::number("", "Ended"),
+    Column::number("", "Wait p95").class("num wide"),
+    Column::new("", "Ended, last minute"),
+];
+
+fn busiest(view: &View, snapshot: &Snapshot) -> Region {
+    let mut queues: Vec<&QueueFigures> = snapshot.queues.iter().map(AsRef::as_ref).collect();
+    let weight = |queue: &QueueFigures| (queue.figures.rate_out + queue.figures.rate_in, queue.figures.census.live());
+    queues.sort_by(|a, b| {
+        weight(b)
+            .partial_cmp(&weight(a))
+            .unwrap_or(std::cmp::Ordering::Equal)
+            .then_with(|| a.kind.token().cmp(b.kind.token()))
+    });
+    let rows = queues
+        .iter()
+        .take(BUSIEST)
+        .map(|queue| {
+            let kind = queue.kind.text();
+            let figures = &queue.figures;
+            Row::new(
+                "busy",
+                &kind,
+                html! {
+                    th.name scope="row" {
+                        a href=(link::queue(&kind).href()) { (text::line(&kind)) }
+                        @if queue.paused { " " (pill("paused", "paused")) }
+                        @else if super::attention::is_unattended(queue) { " " (pill("warn", "no workers")) }
+                    }
+                    td.num { (number(figures.census.queued)) }
+                    td.num.wide { (number(figures.census.running)) }
+                    td.num { (rate(figures.rate_out)) }
+                    td.num.wide { (micros(figures.wait.p95)) }
+                    td { (spark(&figures.spark)) }
+                },
+            )
+        })
+        .collect();
+    let of = snapshot.queues.len() as u64;
+    let here = view.here.clone();
+    Region::of_rows("busiest", rows, move |rows| {
+        html! {
+            section.card aria-labelledby="busiest-title" {
+                header {
+                    h2 id="busiest-title" { "Busiest queues" }
+                    a.more href="/queues" { "All " (words::counted(of, "queue", "queues")) }
+                }
+                @if of == 0 {
+                    (empty("No queues", html! { "A queue is made when its type is first named." }))
+                } @else {
+                    div.scroll {
+                        table {
+                            caption.visually-hidden { "The busiest of " (words::counted(of, "queue", "queues")) }
+                            (headings(&here, &COLUMNS, None))
+                            tbody id="busy" { (rows) }
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn times(total: &Figures) -> Markup {
+    let row = |name: &str, times: &Percentiles| {
+        html! {
+            tr {
+                th scope="row" { (name) }
+                td.num { (micros(times.p50)) } td.num { (micros(times.p95)) } td.num { (micros(times.p99)) }
+            }
+        }
+    };
+    html! {
+        section.card aria-labelledby="times-title" {
+            header { h2 id="times-title" { "Times" } }
+            div.scroll {
+                table {
+                    caption.visually-hidden { "How long jobs waited and ran, last 5 minutes" }
+                    thead { tr { th scope="col" { span.visually-hidden { "What" } } th.num scope="col" { "p50" } th.num scope="col" { "p95" } th.num scope="col" { "p99" } } }
+                    tbody { (row("In line", &total.wait)) (row("In work", &total.run)) }
+                }
+            }
+        }
+    }
+}
+
+fn server_card(server: &ServerFigures) -> Markup {
+    html! {
+        section.card aria-labelledby="server-title" {
+            header {
+                h2 id="server-title" { "Server" }
+                a.more href="/system" { "System" }
+            }
+            div.inner { (server_pairs(server)) }
+        }
+    }
+}
+
+/// What the server says of itself.
+pub(super) fn server_pairs(server: &ServerFigures) -> Markup {
+    html! {
+        dl.pairs.right {
+            dt { "Version" } dd { (server.version) }
+            dt { "Up for" } dd { (words::whole_seconds(server.uptime_ms)) }
+            dt { "Connections" } dd { (words::count(server.connections)) }
+            @if let Some(bytes) = server.memory_bytes { dt { "Memory" } dd { (words::bytes(bytes)) } }
+            @if let Some(cpu) = server.cpu { dt { "CPU" } dd { (words::percent(cpu)) } }
+            @match &server.store {
+                Some(store) => {
+                    dt { "Store" } dd { (words::bytes(store.bytes)) }
+                    @if let Some(free) = store.free_bytes { dt { "Disk left" } dd { (words::bytes(free)) } }
+                    dt { "Sync p95" } dd { (words::micros_or_dash(store.sync.p95)) }
+                }
+                None => { dt { "Store" } dd { "memory only" } }
+            }
+        }
+    }
+}

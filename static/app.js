@@ -1,0 +1,291 @@
+// The pages are complete without this: it keeps them current and adds keys, copying, pointing.
+"use strict";
+(() => {
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const on = (name, does, to = document) => to.addEventListener(name, does);
+  const body = document.body;
+  const lamp = $("#live");
+  const make = (name, className, textContent = "") => Object.assign(document.createElement(name), { className, textContent });
+  const say = text => { $("#status").textContent = text; };
+  const remember = (name, value) => { document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=strict`; };
+
+  // --- live: one stream, closed while the tab is hidden or the reader said pause
+
+  let stream = null, retry = 0, late = 0;
+  let paused = lamp.dataset.state === "paused";
+  let skew = Date.now() - Number(body.dataset.now);
+  const newest = new Map(), behind = new Set();
+
+  function shine(state) {
+    lamp.dataset.state = state;
+    $(".word", lamp).textContent = { live: "live", paused: "paused", lost: "reconnecting", off: "not live" }[state];
+    const button = $("button", lamp);
+    button.textContent = paused ? "Resume" : "Pause";
+    button.value = paused ? "on" : "off";
+  }
+
+  function open() {
+    clearTimeout(retry);
+    if (stream || paused || document.hidden || !body.dataset.events) return;
+    stream = new EventSource(body.dataset.events);
+    stream.onopen = () => shine("live");
+    stream.onerror = () => {
+      // A stream that comes back at once is none of the reader's business.
+      clearTimeout(late);
+      late = setTimeout(() => { if (!paused && (!stream || stream.readyState !== 1)) shine("lost"); }, 1500);
+      if (stream.readyState === 2) { close(); retry = setTimeout(open, 10000); }
+    };
+    stream.addEventListener("patch", event => {
+      const { at, regions } = JSON.parse(event.data);
+      skew = Date.now() - at;
+      for (const [id, html] of Object.entries(regions)) { newest.set(id, html); apply(id); }
+      lamp.classList.add("beat");
+      setTimeout(() => lamp.classList.remove("beat"), 60);
+      tick();
+    });
+  }
+
+  function close() { stream?.close(); stream = null; }
+
+  function pause(stop) {
+    paused = stop;
+    remember("live", stop ? "off" : "on");
+    if (stop) close(); else open();
+    shine(stop ? "paused" : "live");
+    say(stop ? "Paused: this page stays as it is." : "This page is live again.");
+  }
+
+  on("visibilitychange", () => { if (document.hidden) close(); else open(); });
+  on("pagehide", close, window);
+  on("pageshow", open, window);
+
+  // --- a region becomes what the server says it is, and nothing else moves
+
+  function apply(id, eager) {
+    const region = document.getElementById(id), html = newest.get(id);
+    if (!region || html === undefined) return;
+    if (busy(region)) { behind.add(id); return; }
+    behind.delete(id);
+    const fresh = region.cloneNode(false);
+    fresh.innerHTML = html;
+    let added = 0;
+    for (const rows of $$("tbody[id]", region)) {
+      const next = $("#" + rows.id, fresh);
+      if (next && !eager && (rows.hasAttribute("data-hold") || touched(rows))) added += keepOrder(rows, next);
+    }
+    const focused = document.activeElement;
+    children(region, fresh);
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+    const bar = document.getElementById("fresh-" + id);
+    if (bar) {
+      bar.hidden = !added;
+      bar.textContent = added === 1 ? "Show 1 new" : `Show ${added} new`;
+    }
+  }
+
+  // Somebody selects text or types: not now.
+  function busy(region) {
+    const selection = getSelection(), focused = document.activeElement;
+    if (!selection.isCollapsed && region.contains(selection.anchorNode)) return true;
+    return region.contains(focused) && focused.matches("textarea, select, input:not([type=checkbox])");
+  }
+
+  const touched = rows => rows.matches(":hover, :focus-within") || !!$("input:checked", rows);
+
+  // Rows stay where they are, those that went are dimmed, new ones are counted.
+  function keepOrder(rows, next) {
+    const coming = new Map([...next.children].map(row => [row.id, row]));
+    const kept = [...rows.children].map(row => {
+      const fresh = coming.get(row.id);
+      coming.delete(row.id);
+      if (fresh) return fresh;
+      const gone = row.cloneNode(true);
+      gone.classList.add("gone");
+      return gone;
+    });
+    next.replaceChildren(...kept);
+    return coming.size;
+  }
+
+  const ours = (node, name) => name === "open" || (name === "hidden" && node.matches(".fresh"));
+
+  function morph(old, fresh) {
+    if (old.nodeType !== 1) { if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue; return; }
+    if (old.isEqualNode(fresh)) return;
+    for (const { name, value } of [...fresh.attributes])
+      if (old.getAttribute(name) !== value && !ours(old, name)) old.setAttribute(name, value);
+    for (const { name } of [...old.attributes])
+      if (!fresh.hasAttribute(name) && !ours(old, name)) old.removeAttribute(name);
+    children(old, fresh);
+  }
+
+  function children(old, fresh) {
+    const named = new Map([...old.children].filter(child => child.id).map(child => [child.id, child]));
+    let at = old.firstChild;
+    for (const next of [...fresh.childNodes]) {
+      let same = next.id ? named.get(next.id) : null;
+      if (!next.id && at && !at.id && at.nodeName === next.nodeName) same = at;
+      if (!same) { old.insertBefore(next, at); continue; }
+      if (same === at) at = at.nextSibling; else old.insertBefore(same, at);
+      morph(same, next);
+    }
+    while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+  }
+
+  on("mouseout", event => {
+    const rows = event.target.closest?.("tbody[id]");
+    if (!rows || rows.contains(event.relatedTarget)) return;
+    const region = rows.closest("[data-live]");
+    if (region && !paused) setTimeout(() => apply(region.id));
+  });
+
+  // --- times pass
+
+  function ago(ms, isAhead) {
+    const passed = (Date.now() - skew - ms) / 1000, s = Math.max(0, Math.floor(isAhead ? -passed : passed));
+    if (s < 60) return `${s} s`;
+    if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+    if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
+    return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
+  }
+
+  function tick() {
+    if (paused || document.hidden) return;
+    for (const id of behind) apply(id);
+    for (const time of $$("time[data-ms]")) {
+      const text = ago(Number(time.dataset.ms), time.dataset.until !== undefined);
+      if (time.textContent !== text) time.textContent = text;
+    }
+    if (stream) $(".clock", lamp).textContent = new Date(Date.now() - skew).toLocaleTimeString("en-GB");
+  }
+  setInterval(tick, 1000);
+
+  // --- choosing rows
+
+  let anchor = null;
+  on("click", event => {
+    const box = event.target;
+    if (!box.matches?.("input[type=checkbox]") || !box.form) return;
+    const boxes = $$("input[name=id]", box.form);
+    if (box.matches("[data-all]")) for (const other of boxes) other.checked = box.checked;
+    if (event.shiftKey && anchor && boxes.includes(anchor)) {
+      const [from, to] = [boxes.indexOf(anchor), boxes.indexOf(box)].sort((a, b) => a - b);
+      for (const other of boxes.slice(from, to + 1)) other.checked = box.checked;
+    }
+    if (boxes.includes(box)) anchor = box;
+    const chosen = $("[data-chosen]", box.form);
+    if (chosen) chosen.textContent = `${boxes.filter(other => other.checked).length} selected`;
+  });
+
+  // --- buttons
+
+  async function copy(text, button) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Plain HTTP has no clipboard; copying a selection works everywhere.
+      const area = make("textarea", "");
+      area.value = text;
+      (button.closest("dialog") ?? body).append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      button.focus();
+    }
+    const word = button.textContent;
+    button.textContent = "Copied";
+    say("Copied.");
+    setTimeout(() => { button.textContent = word; }, 1500);
+  }
+
+  const themes = ["auto", "light", "dark"];
+  function paint(theme) {
+    document.documentElement.dataset.theme = theme;
+    for (const button of $$(".theme button")) button.setAttribute("aria-pressed", button.value === theme);
+    remember("theme", theme);
+  }
+
+  on("click", event => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.matches("[data-copy]")) copy(button.dataset.copy || $("pre", button.parentElement).textContent, button);
+    else if (button.matches(".fresh")) apply(button.id.slice(6), true);
+    else if (button.matches("[data-help]")) help.showModal();
+    else if (button.closest(".theme")) { event.preventDefault(); paint(button.value); }
+    else if (button.closest("#live")) { event.preventDefault(); pause(!paused); }
+  });
+  for (const script of $$("[data-script]")) script.hidden = false;
+
+  // --- keys
+
+  const help = $("#help");
+  const wanted = $("#keys");
+  wanted.checked = localStorage.getItem("keys") !== "off";
+  on("change", () => localStorage.setItem("keys", wanted.checked ? "on" : "off"), wanted);
+
+  function step(by) {
+    const rows = $$("main tbody tr").filter(row => $("a", row));
+    const at = rows.indexOf(document.activeElement.closest("tr"));
+    const row = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by))];
+    if (!row) return;
+    $("th a, a", row).focus();
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  let going = 0;
+  on("keydown", event => {
+    const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
+    if (event.key === "Escape" && typing) return event.target.blur();
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !wanted.checked || help.open) return;
+    if (Date.now() - going < 1500) {
+      going = 0;
+      const place = $(`.places [data-key="${CSS.escape(event.key)}"]`);
+      if (place) { event.preventDefault(); location.assign(place.href); }
+      return;
+    }
+    const keys = {
+      "/": () => $("#search").focus(),
+      g: () => { going = Date.now(); },
+      j: () => step(1),
+      k: () => step(-1),
+      x: () => document.activeElement.closest("tr")?.querySelector("input[name=id]")?.click(),
+      p: () => pause(!paused),
+      t: () => paint(themes[(themes.indexOf(document.documentElement.dataset.theme) + 1) % 3]),
+      "?": () => help.showModal(),
+    };
+    if (Object.hasOwn(keys, event.key)) { event.preventDefault(); keys[event.key](); }
+  });
+
+  // --- pointing at charts
+
+  const units = {
+    time: us => us < 1000 ? `${us} µs` : us < 1e6 ? `${+(us / 1e3).toPrecision(3)} ms` : `${+(us / 1e6).toPrecision(3)} s`,
+    rate: n => `${n}/s`,
+    count: n => n.toLocaleString("en"),
+  };
+
+  function point(event) {
+    const area = event.target.closest?.(".area");
+    for (const old of $$(".cursor, .tip")) if (old.parentElement !== area) old.remove();
+    if (!area) return;
+    const { at, step, unit, values } = area.dataset, box = area.getBoundingClientRect();
+    const series = values.split(";").map(line => line.split(","));
+    const last = series[0].length - 1;
+    const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+    const index = Math.round(share * last);
+    const cursor = $(".cursor", area) ?? area.appendChild(make("i", "cursor"));
+    const tip = $(".tip", area) ?? area.appendChild(make("div", "tip"));
+    cursor.style.left = `${index / last * 100}%`;
+    tip.style.left = share < .5 ? `calc(${index / last * 100}% + .5rem)` : "auto";
+    tip.style.right = share < .5 ? "auto" : `calc(${100 - index / last * 100}% + .5rem)`;
+    const names = $$(".legend .is", area.closest("figure")).map(name => name.textContent);
+    const rows = [new Date(Number(at) + index * step).toLocaleTimeString("en-GB"), ...series.map((line, n) =>
+      `${names[n]}: ${line[index] === "" ? "–" : units[unit](Number(line[index]))}`)];
+    tip.replaceChildren(...rows.map(text => make("div", "", text)));
+  }
+  on("pointermove", point);
+
+  shine(paused ? "paused" : body.dataset.events ? "live" : "off");
+  open();
+})();
