@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::core::Body;
 
-use super::job::data;
+use super::job::{data, error};
 use super::layout::{crumbs, empty, head};
 use super::link::{self, Link};
 use super::state::{big_state, capital, state};
@@ -165,7 +165,7 @@ fn steps(view: &View, action: &ActionFigures) -> Markup {
             }
             @for (at, step) in action.steps.iter().enumerate() {
                 @if let Some(json) = &step.data { (data(&format!("After step {at}"), json, false)) }
-                @if let Some(json) = &step.error { (data(&format!("Error of step {at}"), json, true)) }
+                @if let Some(json) = &step.error { (error(&format!("Error of step {at}"), json)) }
             }
         }
     }
@@ -176,7 +176,7 @@ fn result(action: &ActionFigures) -> Markup {
         @if action.data.is_some() || action.error.is_some() || action.response_url.is_some() {
             section.card aria-label="Result" {
                 @if let Some(json) = &action.data { (data("Result", json, true)) }
-                @if let Some(json) = &action.error { (data("Error", json, true)) }
+                @if let Some(json) = &action.error { (error("Error", json)) }
                 @if let Some(url) = &action.response_url {
                     div.inner {
                         dl.pairs {

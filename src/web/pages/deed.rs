@@ -222,15 +222,7 @@ pub struct Question {
 pub fn page(question: &Question) -> Page {
     let Question { deed, count, .. } = question;
     let things = deed.things().counted(*count);
-    let title = match deed {
-        Deed::Purge => format!("Purge: cancel {things}?"),
-        Deed::RetryFailed => format!("Retry {things}?"),
-        Deed::Reprioritize => format!("Change the priority of {things}?"),
-        Deed::RunNow => format!("Run {things} now?"),
-        Deed::Pause | Deed::Resume | Deed::Cancel | Deed::Retry | Deed::Delete | Deed::Disconnect => {
-            format!("{} {things}?", deed.word())
-        }
-    };
+    let title = format!("{}?", button_words(*deed, &things));
     let body = html! {
         (head(html! { (title) }, html! { (text::line(&question.scope)) }, html! {}))
         @if *count == 0 {
@@ -249,8 +241,8 @@ pub fn page(question: &Question) -> Page {
                     input type="hidden" name="deed" value=(deed.key());
                     input type="hidden" name="back" value=(question.back);
                     div.actions {
-                        button class=(if deed.is_grave() { "danger" } else { "main" }) { (deed.word()) " " (things) }
-                        a.button href=(question.back) { "Don't" }
+                        button class=(if deed.is_grave() { "danger" } else { "main" }) { (button_words(*deed, &things)) }
+                        a.button href=(question.back) { "Go back" }
                     }
                 }
                 (as_call(&question.call))
@@ -259,6 +251,19 @@ pub fn page(question: &Question) -> Page {
         }
     };
     Page { title, place: place(*deed), body, regions: Vec::new(), has_fields: true }
+}
+
+/// `Cancel 3 jobs`.
+fn button_words(deed: Deed, things: &str) -> String {
+    match deed {
+        Deed::Purge => format!("Purge {things}"),
+        Deed::RetryFailed => format!("Retry {things}"),
+        Deed::Reprioritize => format!("Change the priority of {things}"),
+        Deed::RunNow => format!("Run {things} now"),
+        Deed::Pause | Deed::Resume | Deed::Cancel | Deed::Retry | Deed::Delete | Deed::Disconnect => {
+            format!("{} {things}", deed.word())
+        }
+    }
 }
 
 fn place(deed: Deed) -> Place {

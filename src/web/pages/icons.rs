@@ -66,7 +66,8 @@ pub fn icon(name: &str) -> Markup {
 /// All shapes, for the top of a document.
 pub fn sheet() -> Markup {
     html! {
-        svg hidden aria-hidden="true" {
+        // Not hidden from the renderer: a pattern that is not rendered fills nothing.
+        svg.visually-hidden aria-hidden="true" {
             @for (name, drawing) in SHAPES {
                 symbol id={ (name) "-shape" } viewBox="0 0 16 16" { (PreEscaped(drawing)) }
             }

@@ -231,7 +231,7 @@ fn attempt_item(attempt: &StoredAttempt, before_ms: u64) -> Markup {
             @if let Some(error) = &attempt.error {
                 @if attempt.end != AttemptEnd::Completed {
                     div { (json::line(error, 300)) }
-                    @if error.len() > 120 { details { summary { "The whole error" } (copyable(json::body(error), true)) } }
+                    @if error.len() > 120 { details { summary { "The whole error" } (copyable(json::error(error), true)) } }
                 }
             }
         }
@@ -368,7 +368,7 @@ fn outcome(report: &Report) -> Markup {
         @match &report.job.progress.state {
             StoredState::Finished { detail: Some(detail), .. } => {
                 @let title = if report.state() == JobState::Completed { "Result" } else { "Error" };
-                section.card aria-label=(title) { (data(title, detail, true)) }
+                section.card aria-label=(title) { @if title == "Result" { (data(title, detail, true)) } @else { (error(title, detail)) } }
             }
             StoredState::Finished { .. } | StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => {}
         }
@@ -378,10 +378,20 @@ fn outcome(report: &Report) -> Markup {
 /// A body that opens and closes.
 pub(super) fn data(title: &str, json: &[u8], is_open: bool) -> Markup {
     let json = job::or_null(json);
+    folded(title, json, json::body(json), is_open)
+}
+
+/// The same of an error, open.
+pub(super) fn error(title: &str, json: &[u8]) -> Markup {
+    let json = job::or_null(json);
+    folded(title, json, json::error(json), true)
+}
+
+fn folded(title: &str, json: &[u8], shown: Markup, is_open: bool) -> Markup {
     html! {
         details open[is_open] {
             summary { strong { (title) } " " span.soft { (words::bytes(json.len() as u64)) @if json.len() > json::SHOWN_BYTES { ", its beginning" } } }
-            div.inner { (copyable(json::body(json), true)) }
+            div.inner { (copyable(shown, true)) }
         }
     }
 }

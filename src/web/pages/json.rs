@@ -26,13 +26,19 @@ pub fn body(json: &[u8]) -> Markup {
     html! { (text::lines(&String::from_utf8_lossy(shown))) @if shown.len() < json.len() { "…" } }
 }
 
+/// An error, for a `pre`: the text of a string, with its lines; anything else as a body.
+pub fn error(json: &[u8]) -> Markup {
+    let text = (json.len() <= SHOWN_BYTES).then(|| std::str::from_utf8(json).ok().and_then(unquoted)).flatten();
+    text.map_or_else(|| body(json), |text| text::lines(&text))
+}
+
 /// A body in a line: so many characters of it. A string is shown without its quotes.
 pub fn line(json: &[u8], characters: usize) -> Markup {
     // Four bytes are the longest character; what is cut inside of one ends in a replacement that is cut, too.
     let start = &json[..json.len().min(characters * 4 + 8)];
     let text = String::from_utf8_lossy(start);
     let text = unquoted(&text).unwrap_or_else(|| text.clone().into_owned());
-    text::clipped(&text, characters)
+    text::clipped(&text.replace(['\n', '\r', '\t'], " "), characters)
 }
 
 /// The text of a JSON string; none where it isn't one (or was cut).
@@ -194,8 +200,8 @@ mod tests {
     #[test]
     fn a_line_is_cut_and_a_string_is_its_text() {
         assert_eq!(
-            line(b"\"timeout\\n\"", 20).0,
-            "<bdi>timeout<span class=\"odd\" title=\"U+000A\">\\u{a}</span></bdi>"
+            line(b"\"time\\nout\\u0000\"", 20).0,
+            "<bdi>time out<span class=\"odd\" title=\"U+0000\">\\u{0}</span></bdi>"
         );
         assert_eq!(line("\"ääää\"".as_bytes(), 3).0, "<bdi>äää</bdi>…");
         assert_eq!(line(b"{\"a\":1}", 30).0, "<bdi>{&quot;a&quot;:1}</bdi>");

@@ -261,7 +261,7 @@ fn how_to(kind: &str) -> Markup {
          worker.start()\n\
          with Client(\"tcp://127.0.0.1:3001\") as client:\n    print(client.submit({json}, {{\"hello\": \"world\"}}).result(timeout=10))\n"
     );
-    let figures = curl("GET", &format!("{}", path_of(kind)), None);
+    let figures = curl("GET", &path_of(kind), None);
     let pause = curl("POST", &format!("{}/pause", path_of(kind)), None);
     html! {
         h3 { "Submit, and wait for the result" }
