@@ -43,6 +43,10 @@ pub struct Arguments {
     #[arg(long, hide = true, value_name = "PORTS FILE")]
     pub floor: Option<PathBuf>,
 
+    /// Be the floor of HTTP, and write the port to this file
+    #[arg(long, hide = true, value_name = "PORTS FILE")]
+    pub http_floor: Option<PathBuf>,
+
     /// As the floor, give each worker so many jobs
     #[arg(long, hide = true, default_value_t = 1)]
     pub floor_credit: u32,

@@ -11,6 +11,8 @@ pub enum Figure {
     Rate,
     /// Jobs accepted, worked and their answers acknowledged per second.
     Jobs,
+    /// Jobs accepted per second, where nobody works.
+    Submits,
     /// Processor time of the server per job, µs.
     Cpu,
     /// Median round trip, µs.
@@ -49,6 +51,8 @@ pub enum Figure {
     JobMemory,
     /// Memory per idle connection, bytes.
     ConnectionMemory,
+    /// How much of one core the server uses while nobody does anything.
+    IdleCpu,
     /// Median round trip before the crowd came, µs.
     P50Alone,
     /// Median round trip with the crowd over that before.
@@ -93,6 +97,7 @@ impl Figure {
         match self {
             Figure::Rate => "round trips/s",
             Figure::Jobs => "jobs/s",
+            Figure::Submits => "submits/s",
             Figure::Written => "bytes written per job",
             Figure::Syncs => "disk: syncs/s",
             Figure::Sync => "disk: p50 of a sync µs",
@@ -112,6 +117,7 @@ impl Figure {
             Figure::CpuOut => "CPU µs per job out",
             Figure::JobMemory => "memory per job beyond its body, B",
             Figure::ConnectionMemory => "memory per idle connection, B",
+            Figure::IdleCpu => "server CPU beside them, idle, % of a core",
             Figure::P50Alone => "p50 µs without them",
             Figure::P50Change => "p50 with : without",
         }
@@ -120,12 +126,13 @@ impl Figure {
     /// As a cell.
     pub fn show(self, value: f64) -> String {
         match self {
-            Figure::Rate | Figure::Jobs | Figure::Syncs | Figure::RateIn | Figure::RateOut => {
+            Figure::Rate | Figure::Jobs | Figure::Submits | Figure::Syncs | Figure::RateIn | Figure::RateOut => {
                 thousands((value / 100.0).round() as i64 * 100)
             }
             Figure::JobMemory | Figure::ConnectionMemory | Figure::Written => thousands(value.round() as i64),
             Figure::P50Change | Figure::P50InSyncs | Figure::FirstJob => format!("{value:.2}"),
             Figure::Load | Figure::Others => format!("{:.0}", value * 100.0),
+            Figure::IdleCpu => format!("{:.2}", value * 100.0),
             Figure::Peak | Figure::Resident => format!("{:.1}", value / f64::from(1 << 20)),
             Figure::Cpu | Figure::CpuIn | Figure::CpuOut | Figure::P50Alone | Figure::P50 | Figure::Sync => {
                 format!("{value:.1}")

@@ -42,8 +42,8 @@ pub fn serve(ports_file: &Path, credit: u32) -> Result<(), Flaw> {
     })
 }
 
-/// A task, as a second thread would make every system call of libc a little slower.
-fn exit_with_input() -> Result<(), Flaw> {
+/// Ends this process with its standard input. A task, as a second thread would make every system call of libc a little slower.
+pub fn exit_with_input() -> Result<(), Flaw> {
     let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(Flaw::system("watch the input"))?;
     let input = pipe::Receiver::from_owned_fd(input).map_err(Flaw::system("watch the input"))?;
     tokio::spawn(async move {

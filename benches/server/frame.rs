@@ -25,15 +25,25 @@ impl Template {
 
     /// As a frame of its own.
     pub fn framed(self) -> Template {
+        let mut header = Vec::new();
+        write_header(&mut header, self.len());
+        self.behind(&header)
+    }
+
+    /// With something before it.
+    pub fn behind(self, head: &[u8]) -> Template {
         let Template { text, id_at, type_at, body_at } = self;
-        let mut frame = Vec::new();
-        write(&mut frame, &[&text]);
         Template {
-            text: frame,
-            id_at: id_at + HEADER_BYTES,
-            type_at: type_at + HEADER_BYTES,
-            body_at: body_at + HEADER_BYTES,
+            text: [head, &text].concat(),
+            id_at: id_at + head.len(),
+            type_at: type_at + head.len(),
+            body_at: body_at + head.len(),
         }
+    }
+
+    /// How long each submit is.
+    pub fn len(&self) -> usize {
+        self.text.len()
     }
 
     /// Appends the submit of a job.

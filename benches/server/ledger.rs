@@ -1,8 +1,8 @@
 //! Who submitted what, and what became of it: the checks, the counts and the clock of a measurement.
 //!
 //! A round trip counts when its submit was accepted and its result was read, each exactly once, with the right id and
-//! the right body. Where jobs go one way, the result is that the worker's answer was acknowledged. The ledger knows no
-//! dialect and no socket.
+//! the right body. Where jobs go one way, the result is that the worker's answer was acknowledged; where they are only
+//! submitted, there is none. The ledger knows no dialect and no socket.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -31,6 +31,8 @@ pub struct Ledger {
 pub enum Pace {
     /// A closed loop with this many outstanding, while the loops are on.
     Loop { outstanding: u32 },
+    /// The same, but a job is done when it is accepted.
+    Submits { outstanding: u32 },
     /// `jobs` in all, as fast as they are accepted, with at most `window` of them not yet accepted, whatever becomes of
     /// them.
     Fill { jobs: u32, window: u32, aside: bool, low: bool },
@@ -69,7 +71,7 @@ impl Ledger {
     pub fn next(&mut self, master: u16, looping: bool, now: Instant) -> Option<Job> {
         let account = &mut self.accounts[usize::from(master)];
         let (kind, low) = match account.pace {
-            Pace::Loop { outstanding } => {
+            Pace::Loop { outstanding } | Pace::Submits { outstanding } => {
                 if !looping || account.outstanding() >= outstanding as usize {
                     return None;
                 }
@@ -102,7 +104,7 @@ impl Ledger {
         if let Some(submitted) = complete {
             self.answered += 1;
             // A standing job that a worker got in a dry moment is work like any other, but nobody waited for it.
-            if matches!(account.pace, Pace::Loop { .. }) {
+            if account.is_loop() {
                 let nanos = u64::try_from(submitted.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 self.latency.saturating_record(nanos);
             }
@@ -119,16 +121,13 @@ impl Ledger {
     pub fn filled(&self) -> bool {
         self.accounts.iter().all(|account| match account.pace {
             Pace::Fill { jobs, .. } => account.submitted == jobs && account.unaccepted.is_empty(),
-            Pace::Loop { .. } => true,
+            Pace::Loop { .. } | Pace::Submits { .. } => true,
         })
     }
 
     /// No loop waits for anything.
     pub fn loops_at_rest(&self) -> bool {
-        self.accounts.iter().all(|account| match account.pace {
-            Pace::Fill { .. } => true,
-            Pace::Loop { .. } => account.outstanding() == 0,
-        })
+        self.accounts.iter().filter(|account| account.is_loop()).all(|account| account.outstanding() == 0)
     }
 
     /// Nobody waits for anything.
@@ -171,6 +170,13 @@ enum Stage {
 }
 
 impl Account {
+    fn is_loop(&self) -> bool {
+        match self.pace {
+            Pace::Loop { .. } | Pace::Submits { .. } => true,
+            Pace::Fill { .. } => false,
+        }
+    }
+
     fn outstanding(&self) -> usize {
         self.slots.len() - self.free.len()
     }
@@ -202,6 +208,7 @@ impl Account {
         }
         let slot = &mut self.slots[oldest.slot as usize];
         match slot.stage {
+            Stage::Submitted if matches!(self.pace, Pace::Submits { .. }) => return Ok(Some(self.complete(oldest))),
             Stage::Submitted => slot.stage = Stage::Accepted,
             Stage::Answered => return Ok(Some(self.complete(oldest))),
             Stage::Accepted | Stage::Free => unreachable!("only submitted jobs wait for their ok"),

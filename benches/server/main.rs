@@ -16,8 +16,8 @@
 //! |---|---|
 //! | `shape`, `plan` | what can be measured, a row each; what is going to be |
 //! | `peer` | what a server under test must offer; `procession`, `beanstalkd`, `gearmand`, `redis` |
-//! | `gloom`, `native`, `frame` | the dialects of procession, and what they share |
-//! | `floor`, `backlog` | the relay |
+//! | `gloom`, `native`, `frame`, `http` | the dialects of procession, and what they share |
+//! | `floor`, `backlog`, `http_floor` | the relay; the bare handler |
 //! | `disk` | what one sync costs |
 //! | `trial` | one measurement: start, connect, warm up, measure |
 //! | `load`, `ledger`, `job` | the closed loops, their books, and what a job looks like |
@@ -36,6 +36,8 @@ mod floor;
 mod frame;
 mod gearmand;
 mod gloom;
+mod http;
+mod http_floor;
 mod job;
 mod ledger;
 mod load;
@@ -66,9 +68,10 @@ use crate::report::Results;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match &arguments.floor {
-        Some(ports_file) => floor::serve(ports_file, arguments.floor_credit).map(|()| true),
-        None => compare(&arguments),
+    let done = match (&arguments.floor, &arguments.http_floor) {
+        (Some(ports_file), _) => floor::serve(ports_file, arguments.floor_credit).map(|()| true),
+        (None, Some(ports_file)) => http_floor::serve(ports_file).map(|()| true),
+        (None, None) => compare(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

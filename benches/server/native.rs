@@ -11,7 +11,7 @@ use crate::frame::{self, HEADER_BYTES, Template, frame};
 use crate::gloom::{ACCEPTED, JOB, OK, SUBMIT};
 use crate::job::{ID_BYTES, Job, JobId, Pattern, TypeName, Way};
 use crate::peer::{News, Session};
-use crate::shape::Shape;
+use crate::shape::{Measure, Shape};
 
 /// A connection that submits.
 pub struct Master {
@@ -38,7 +38,11 @@ pub struct Worker {
 impl Master {
     pub fn new(pattern: &Arc<Pattern>, shape: &Shape) -> Master {
         // Durable and unheard is the default.
-        let policy: &[u8] = if shape.durable { b"" } else { b"\"durable\":false,\"notify\":true," };
+        let policy: &[u8] = match (shape.durable, shape.measure) {
+            (true, _) => b"",
+            (false, Measure::Submits) => b"\"durable\":false,",
+            (false, _) => b"\"durable\":false,\"notify\":true,",
+        };
         let template = match shape.batch {
             1 => Template::new(pattern, SUBMIT, policy).framed(),
             _ => Template::new(pattern, ELEMENT, policy),

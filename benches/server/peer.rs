@@ -12,7 +12,7 @@ use crate::flaw::Flaw;
 use crate::gearmand::Gearmand;
 use crate::job::{Job, JobId, Pattern, TypeName};
 use crate::process::Server;
-use crate::procession::{self, Floor};
+use crate::procession::{self, Floor, HttpFloor};
 use crate::redis::Redis;
 use crate::shape::Shape;
 
@@ -91,19 +91,22 @@ impl News {
 
 /// Every peer, ours first.
 pub fn all() -> Vec<Box<dyn Peer>> {
-    let [memory, file, native] = procession::all();
+    let [memory, file, native, http, polls] = procession::all();
     vec![
         Box::new(memory),
         Box::new(Floor),
         Box::new(file),
         Box::new(native),
+        Box::new(http),
+        Box::new(polls),
+        Box::new(HttpFloor),
         Box::new(Beanstalkd),
         Box::new(Gearmand),
         Box::new(Redis),
     ]
 }
 
-/// Whose figures all others are divided by.
+/// Whose figures all others are divided by, but over HTTP.
 pub const FLOOR: &str = "floor";
 /// Over gloom's ports, keeping nothing on disk.
 pub const SERVER: &str = "procession";
@@ -111,8 +114,14 @@ pub const SERVER: &str = "procession";
 pub const FILE: &str = "procession-file";
 /// Over the native port; in durable shapes with a store, and durable jobs.
 pub const NATIVE: &str = "procession-native";
+/// Over HTTP; stores and jobs as over the native port.
+pub const HTTP: &str = "procession-http";
+/// Over the native port, with bystanders over HTTP.
+pub const POLLS: &str = "procession-polls";
+/// A handler of actix-web that only reads the submits.
+pub const HTTP_FLOOR: &str = "actix-web";
 /// What always takes part.
-pub const OURS: [&str; 4] = [SERVER, FLOOR, FILE, NATIVE];
+pub const OURS: [&str; 7] = [SERVER, FLOOR, FILE, NATIVE, HTTP, POLLS, HTTP_FLOOR];
 pub const BEANSTALKD: &str = "beanstalkd";
 pub const GEARMAND: &str = "gearmand";
 pub const REDIS: &str = "redis";

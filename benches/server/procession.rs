@@ -1,4 +1,4 @@
-//! The server under test and its floor: two programs, and one way to start each.
+//! The server under test and its floors: two programs, and one way to start each.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::flaw::Flaw;
 use crate::job::{Pattern, TypeName};
-use crate::peer::{FILE, FLOOR, Line, NATIVE, Peer, SERVER};
+use crate::peer::{FILE, FLOOR, HTTP, HTTP_FLOOR, Line, NATIVE, POLLS, Peer, SERVER};
 use crate::process::{PORTS_FILE, Server};
 use crate::shape::Shape;
-use crate::{gloom, native};
+use crate::{gloom, http, native};
 
 /// procession.
 pub struct Procession {
@@ -22,6 +22,9 @@ pub struct Procession {
 enum Dialect {
     Gloom,
     Native,
+    Http,
+    /// Native, but bystanders poll over HTTP.
+    NativeBesidePolls,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,12 +37,17 @@ enum Store {
 /// This program again, as `floor.rs`.
 pub struct Floor;
 
+/// This program again, as `http_floor.rs`.
+pub struct HttpFloor;
+
 /// procession in its ways.
-pub fn all() -> [Procession; 3] {
+pub fn all() -> [Procession; 5] {
     [
         Procession { name: SERVER, dialect: Dialect::Gloom, store: Store::Never },
         Procession { name: FILE, dialect: Dialect::Gloom, store: Store::Always },
         Procession { name: NATIVE, dialect: Dialect::Native, store: Store::WhereDurable },
+        Procession { name: HTTP, dialect: Dialect::Http, store: Store::WhereDurable },
+        Procession { name: POLLS, dialect: Dialect::NativeBesidePolls, store: Store::Never },
     ]
 }
 
@@ -54,7 +62,7 @@ impl Peer for Procession {
 
     fn start(&self, shape: &Shape, folder: &Path) -> Result<Server, Flaw> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_procession"));
-        for listener in ["--gloom-masters", "--gloom-workers", "--deputy", "--tcp"] {
+        for listener in ["--gloom-masters", "--gloom-workers", "--deputy", "--tcp", "--http"] {
             command.args([listener, "127.0.0.1:0"]);
         }
         let is_kept = match self.store {
@@ -69,6 +77,8 @@ impl Peer for Procession {
         let ports = match self.dialect {
             Dialect::Gloom => GLOOM_PORTS,
             Dialect::Native => ["tcp", "tcp"],
+            Dialect::Http => HTTP_PORTS,
+            Dialect::NativeBesidePolls => ["tcp", "http"],
         };
         command.arg("--ports-file").arg(folder.join(PORTS_FILE));
         Server::start_with_ports_file(command, folder, ports)
@@ -77,17 +87,21 @@ impl Peer for Procession {
     fn master(&self, server: &Server, _number: u16, shape: &Shape, pattern: &Arc<Pattern>) -> Vec<Line> {
         match self.dialect {
             Dialect::Gloom => master(server, pattern),
-            Dialect::Native => {
+            Dialect::Native | Dialect::NativeBesidePolls => {
                 vec![Line { address: server.masters, session: Box::new(native::Master::new(pattern, shape)) }]
             }
+            Dialect::Http => http_master(server, shape, pattern),
         }
     }
 
     fn worker(&self, server: &Server, _number: u32, kind: TypeName, shape: &Shape, pattern: &Arc<Pattern>) -> Line {
         match self.dialect {
             Dialect::Gloom => worker(server, kind, 1, pattern),
-            Dialect::Native => {
-                Line { address: server.workers, session: Box::new(native::Worker::new(pattern, kind, shape)) }
+            Dialect::Http => http_worker(server, kind, shape, pattern),
+            Dialect::NativeBesidePolls if kind == TypeName::IDLE => http_worker(server, kind, shape, pattern),
+            // One port for masters and workers.
+            Dialect::Native | Dialect::NativeBesidePolls => {
+                Line { address: server.masters, session: Box::new(native::Worker::new(pattern, kind, shape)) }
             }
         }
     }
@@ -118,6 +132,31 @@ impl Peer for Floor {
     }
 }
 
+impl Peer for HttpFloor {
+    fn name(&self) -> &'static str {
+        HTTP_FLOOR
+    }
+
+    fn program(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
+
+    fn start(&self, _shape: &Shape, folder: &Path) -> Result<Server, Flaw> {
+        let program = std::env::current_exe().map_err(Flaw::system("find this program"))?;
+        let mut command = Command::new(program);
+        command.arg("--http-floor").arg(folder.join(PORTS_FILE));
+        Server::start_with_ports_file(command, folder, HTTP_PORTS)
+    }
+
+    fn master(&self, server: &Server, _number: u16, shape: &Shape, pattern: &Arc<Pattern>) -> Vec<Line> {
+        http_master(server, shape, pattern)
+    }
+
+    fn worker(&self, server: &Server, _number: u32, kind: TypeName, shape: &Shape, pattern: &Arc<Pattern>) -> Line {
+        http_worker(server, kind, shape, pattern)
+    }
+}
+
 fn master(server: &Server, pattern: &Arc<Pattern>) -> Vec<Line> {
     vec![Line { address: server.masters, session: Box::new(gloom::Master::new(pattern)) }]
 }
@@ -126,5 +165,14 @@ fn worker(server: &Server, kind: TypeName, credit: u32, pattern: &Arc<Pattern>) 
     Line { address: server.workers, session: Box::new(gloom::Worker::new(pattern, kind, credit)) }
 }
 
+fn http_master(server: &Server, shape: &Shape, pattern: &Arc<Pattern>) -> Vec<Line> {
+    vec![Line { address: server.masters, session: Box::new(http::Master::new(pattern, shape)) }]
+}
+
+fn http_worker(server: &Server, kind: TypeName, shape: &Shape, pattern: &Arc<Pattern>) -> Line {
+    Line { address: server.workers, session: Box::new(http::Worker::new(pattern, kind, shape)) }
+}
+
+const HTTP_PORTS: [&str; 2] = ["http", "http"];
 /// For masters and for workers.
 const GLOOM_PORTS: [&str; 2] = ["gloom_masters", "gloom_workers"];

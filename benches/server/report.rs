@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 
 use crate::figure::{Figure, Rounds};
-use crate::peer::{FLOOR, SERVER};
+use crate::peer::SERVER;
 use crate::plan::Plan;
 use crate::shape::{Measure, Shape};
 
@@ -73,13 +73,14 @@ pub fn tables(results: &Results, plan: &Plan) -> String {
 /// A row per peer, and its ratios to the floor.
 fn side_by_side(text: &mut String, results: &Results, shape: &Shape, peers: &[(&'static str, String)]) {
     let (figures, ratios) = columns(shape);
+    let (floor, ratios) = shape.floor().map_or(("", &[][..]), |floor| (floor, ratios));
     let mut headings: Vec<String> = vec![format!("**{}**", shape.title)];
     headings.extend(figures.iter().map(|figure| figure.heading().to_owned()));
-    headings.extend(ratios.iter().map(|figure| format!("{} : floor", figure.heading())));
+    headings.extend(ratios.iter().map(|figure| format!("{} : {floor}", figure.heading())));
     let rows = peers.iter().filter(|(peer, _)| shape.field.contains(peer)).map(|(peer, label)| {
         let mut row = vec![label.clone()];
         row.extend(figures.iter().map(|figure| cell(results.median(shape.name, peer, *figure), |v| figure.show(v))));
-        let ratio = |figure: &Figure| results.ratio(*figure, (shape.name, peer), (shape.name, FLOOR));
+        let ratio = |figure: &Figure| results.ratio(*figure, (shape.name, peer), (shape.name, floor));
         row.extend(ratios.iter().map(|figure| cell(ratio(figure), |v| format!("{v:.2}"))));
         row
     });
@@ -134,6 +135,19 @@ fn columns(shape: &Shape) -> (&'static [Figure], &'static [Figure]) {
             ],
             &[],
         ),
+        Measure::Submits => (
+            &[
+                Figure::Submits,
+                Figure::Cpu,
+                Figure::P50,
+                Figure::P99,
+                Figure::Written,
+                Figure::Syncs,
+                Figure::Peak,
+                Figure::Load,
+            ],
+            &[Figure::Submits, Figure::Cpu, Figure::P50],
+        ),
         Measure::Steady if shape.durable => (
             &[
                 Figure::Jobs,
@@ -149,9 +163,10 @@ fn columns(shape: &Shape) -> (&'static [Figure], &'static [Figure]) {
             ],
             &[],
         ),
-        Measure::Steady if shape.crowd > 0 => {
-            (&[Figure::ConnectionMemory, Figure::P50Alone, Figure::P50, Figure::P50Change, Figure::Cpu], &[Figure::P50])
-        }
+        Measure::Steady if shape.crowd > 0 => (
+            &[Figure::ConnectionMemory, Figure::IdleCpu, Figure::P50Alone, Figure::P50, Figure::P50Change, Figure::Cpu],
+            &[Figure::P50],
+        ),
         Measure::Steady => (
             &[Figure::Rate, Figure::Cpu, Figure::P50, Figure::P99, Figure::P999, Figure::Peak, Figure::Load],
             &[Figure::Rate, Figure::Cpu, Figure::P50],

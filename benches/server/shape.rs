@@ -1,9 +1,11 @@
-//! The shapes that are measured, as data. A new shape is a new row in `all`.
+//! The shapes that are measured, as data. A new shape is a new row in `all`, or in a file of those of its kind.
+
+pub mod http;
 
 use std::time::Duration;
 
 use crate::cores::Place;
-use crate::peer::{BEANSTALKD, FILE, FLOOR, GEARMAND, NATIVE, REDIS, SERVER};
+use crate::peer::{BEANSTALKD, FILE, FLOOR, GEARMAND, HTTP_FLOOR, NATIVE, REDIS, SERVER};
 
 /// How many masters, workers and jobs, and what is looked at.
 #[derive(Clone)]
@@ -25,7 +27,8 @@ pub struct Shape {
     pub crowd: u32,
     /// How many jobs a worker may have in hand, where the dialect knows such a thing.
     pub credit: u32,
-    /// Jobs are on disk before they are acknowledged, and go one way: accepted, worked, their answers acknowledged.
+    /// Jobs are on disk before they are acknowledged, and go one way: accepted, worked if there are workers, their answers
+    /// acknowledged.
     pub durable: bool,
     /// Jobs in one submit.
     pub batch: u32,
@@ -50,6 +53,8 @@ pub enum Standing {
 pub enum Measure {
     /// A closed loop in its steady state.
     Steady,
+    /// The same, but a job is done when it is accepted: nobody works.
+    Submits,
     /// All jobs in, then all jobs out. `outstanding` of each master in all.
     Backlog,
     /// All jobs in, the server killed and started again, then jobs out. `outstanding` of each master in all.
@@ -87,28 +92,16 @@ impl Shape {
     pub fn compared_to(&self) -> Option<&'static str> {
         COMPARISONS.iter().find(|(shape, _)| *shape == self.name).map(|(_, other)| *other)
     }
+
+    /// By whose figures all others are divided, if it takes part.
+    pub fn floor(&self) -> Option<&'static str> {
+        self.field.iter().copied().find(|peer| [FLOOR, HTTP_FLOOR].contains(peer))
+    }
 }
 
 /// Every shape, in the order of the report.
 pub fn all(scale: &Scale) -> Vec<Shape> {
     let Scale { queued, stored, crowd, types, .. } = *scale;
-    let steady = |name, masters, outstanding, workers| Shape {
-        name,
-        title: format!("{masters} × {outstanding} × {workers}"),
-        masters,
-        outstanding,
-        workers,
-        body_bytes: 64,
-        types: 1,
-        standing: Standing::None,
-        crowd: 0,
-        credit: 1,
-        durable: false,
-        batch: 1,
-        measure: Measure::Steady,
-        place: Place::Anywhere,
-        field: &EVERYBODY,
-    };
     let durable = |name, title: &str, masters, outstanding, workers| Shape {
         title: format!("{title}, durable, one way"),
         credit: 16,
@@ -158,7 +151,7 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
     let each = format!("4 × 64 × {0}, jobs dealt over {0} types", thousands(types));
     let shallow = "4 × 64 × 8, 10 jobs of lower priority behind".to_owned();
     let deep = format!("4 × 64 × 8, {} jobs of lower priority behind", thousands(queued));
-    vec![
+    let mut shapes = vec![
         Shape { place: Place::Apart, field: &EVERYBODY_AND_FILE, ..steady(ALONE, 1, 1, 1) },
         Shape { field: &EVERYBODY_AND_FILE, ..steady(BUSY, 4, 64, 8) },
         steady(WIDE, 64, 16, 64),
@@ -175,7 +168,30 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
         server(MANY_TYPES, each, types, types, Standing::None),
         server(SHALLOW, shallow, 8, 1, Standing::Behind(10)),
         server(DEEP, deep, 8, 1, Standing::Behind(queued)),
-    ]
+    ];
+    shapes.extend(http::all(scale));
+    shapes
+}
+
+/// Round trips of small bodies, with everybody.
+fn steady(name: &'static str, masters: u16, outstanding: u32, workers: u32) -> Shape {
+    Shape {
+        name,
+        title: format!("{masters} × {outstanding} × {workers}"),
+        masters,
+        outstanding,
+        workers,
+        body_bytes: 64,
+        types: 1,
+        standing: Standing::None,
+        crowd: 0,
+        credit: 1,
+        durable: false,
+        batch: 1,
+        measure: Measure::Steady,
+        place: Place::Anywhere,
+        field: &EVERYBODY,
+    }
 }
 
 /// 1000000 as 1,000,000.

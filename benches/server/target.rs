@@ -1,8 +1,9 @@
 //! What the server should reach, next to what it reached. Informational: time never fails a run.
 
 use crate::figure::Figure;
-use crate::peer::{BEANSTALKD, FILE, FLOOR, GEARMAND, NATIVE, REDIS, SERVER};
+use crate::peer::{BEANSTALKD, FILE, FLOOR, GEARMAND, HTTP, HTTP_FLOOR, NATIVE, POLLS, REDIS, SERVER};
 use crate::report::{Results, cell, table};
+use crate::shape::http::{PARKED_POLLS, SUBMITS};
 use crate::shape::{
     ALONE, BACKLOG, BUSY, CREDIT, DEEP, DURABLE, DURABLE_ALONE, IDLE, MANY_TYPES, ONE_TYPE, RESTART, SHALLOW,
     TYPES_ASIDE, WIDE,
@@ -46,6 +47,9 @@ fn targets(results: &Results) -> Vec<Target> {
     let native = |figure, shape, other| results.ratio(figure, (shape, NATIVE), (shape, other));
     let kept = |figure, shape| results.median(shape, NATIVE, figure);
     let target = |what, bound, measured| Target { what, bound, measured };
+    let http = |figure, shape| results.median(shape, HTTP, figure);
+    let to_handler = |shape| results.ratio(Figure::Submits, (shape, HTTP_FLOOR), (shape, HTTP));
+    let parked = |figure| results.median(PARKED_POLLS, POLLS, figure);
     let queued = kept(Figure::Resident, RESTART);
     vec![
         target("CPU per job : floor, 4 × 64 × 8", Bound::AtMost(1.3), to_floor(BUSY, Figure::Cpu)),
@@ -72,6 +76,15 @@ fn targets(results: &Results) -> Vec<Target> {
             queued.map(|bytes| bytes / f64::from(1 << 20)),
         ),
         target("s from kill -9 and restart to the first job", Bound::AtMost(10.0), kept(Figure::FirstJob, RESTART)),
+        target("durable submits/s over HTTP, 64 connections", Bound::AtLeast(15_000.0), http(Figure::Submits, SUBMITS)),
+        target("… or those of a bare handler : them", Bound::AtMost(1.3), to_handler(SUBMITS)),
+        target("p50 with parked polls : without", EQUAL, parked(Figure::P50Change)),
+        target("memory per parked poll, B", Bound::AtMost(10_240.0), parked(Figure::ConnectionMemory)),
+        target(
+            "% of a core while polls are parked",
+            Bound::AtMost(0.5),
+            parked(Figure::IdleCpu).map(|cores| cores * 100.0),
+        ),
     ]
 }
 

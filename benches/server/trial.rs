@@ -40,7 +40,7 @@ fn measure(peer: &dyn Peer, shape: &Shape, seconds: Duration, cores: &Cores, fol
         let pattern = Arc::new(Pattern::new(shape.body_bytes));
         let mut trial = Trial { peer, shape, seconds, cores, folder, server, pattern, load, workers: 0 };
         let mut figures = match shape.measure {
-            Measure::Steady => trial.steady().await?,
+            Measure::Steady | Measure::Submits => trial.steady().await?,
             Measure::Backlog => trial.backlog().await?,
             Measure::Restart => trial.restart().await?,
         };
@@ -71,7 +71,11 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     async fn steady(&mut self) -> Result<Figures, Flaw> {
-        self.connect_masters(Pace::Loop { outstanding: self.shape.outstanding })?;
+        let outstanding = self.shape.outstanding;
+        self.connect_masters(match self.shape.measure {
+            Measure::Submits => Pace::Submits { outstanding },
+            Measure::Steady | Measure::Backlog | Measure::Restart => Pace::Loop { outstanding },
+        })?;
         self.load.reach(Goal::Ready, "greeting the masters", DEADLINE).await?;
         self.fill_standing().await?;
         // The measured jobs are in the queue before a worker could take one that should stay there.
@@ -107,7 +111,11 @@ impl Trial<'_> {
         let ledger = self.load.ledger();
         let jobs = (ledger.answered - answered) as f64;
         let micros = |quantile| ledger.latency.value_at_quantile(quantile) as f64 / 1_000.0;
-        let rate = if self.shape.durable { Figure::Jobs } else { Figure::Rate };
+        let rate = match self.shape.measure {
+            Measure::Submits => Figure::Submits,
+            _ if self.shape.durable => Figure::Jobs,
+            _ => Figure::Rate,
+        };
         Ok(Figures::from([
             (rate, jobs / spent.seconds),
             (Figure::Written, spent.written / jobs),
@@ -126,6 +134,9 @@ impl Trial<'_> {
         self.connect_workers(self.shape.crowd, |_| TypeName::IDLE).await?;
         let after = self.server.memory()?.resident;
         figures.insert(Figure::ConnectionMemory, (after - before) / f64::from(self.shape.crowd));
+        let start = Moment::now(&self.server)?;
+        tokio::time::sleep(self.seconds).await;
+        figures.insert(Figure::IdleCpu, Moment::now(&self.server)?.since(&start).server());
         Ok(())
     }
 
@@ -278,6 +289,11 @@ impl Moment {
 }
 
 impl Spent {
+    /// In cores.
+    fn server(&self) -> f64 {
+        self.server_micros / 1e6 / self.seconds
+    }
+
     /// In cores.
     fn load(&self) -> f64 {
         self.load_micros / 1e6 / self.seconds
