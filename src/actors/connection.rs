@@ -123,7 +123,8 @@ impl<S: Session> Connection<S> {
         Connection::create(|ctx: &mut Context<Self>| {
             let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS, outlives: false };
             let me = ctx.address();
-            supervisor.do_send(PeerCame { peer, who, notices: me.clone().recipient(), close: me.recipient() });
+            let (notices, close) = (me.clone().recipient(), me.recipient());
+            supervisor.do_send(PeerCame { peer, who, address: None, notices, close });
             Connection {
                 socket,
                 session,

@@ -3,6 +3,7 @@
 //! None of it is on the way of a job, so here an answer may be waited for.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::{Addr, Handler, Message, ResponseFuture};
@@ -10,12 +11,37 @@ use log::info;
 
 use super::Close;
 use super::keeper::KeepNotes;
-use super::queue::{Hold, Pause, QueueActor};
+use super::queue::{Hold, Pause, QueueActor, SurveyQueue};
 use super::supervisor::Supervisor;
 use crate::core::{Body, Holding, JobId, Peer, PeerName, QueueNo, TypeName};
 
 /// What a note of a paused queue is called: its type comes behind.
 pub const PAUSED: &str = "paused/";
+
+/// Have the queues of these types settled whatever they were asked before this?
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LookedAround {
+    /// The types.
+    pub types: Vec<TypeName>,
+}
+
+impl Handler<LookedAround> for Supervisor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, LookedAround { types }: LookedAround, _: &mut Self::Context) -> Self::Result {
+        self.send_batches();
+        let numbers = types.iter().filter_map(|kind| self.router.queue_of(kind));
+        let queues: Vec<Addr<QueueActor>> = numbers.filter_map(|queue| self.address_of(queue)).collect();
+        Box::pin(async move {
+            for queue in queues {
+                // Its answer leaves before it settles, but nobody hears it before that: all live on this thread. One that
+                // dies has nothing to give.
+                let _ = queue.send(SurveyQueue).await;
+            }
+        })
+    }
+}
 
 /// Is there a queue of this type?
 #[derive(Message)]
@@ -61,6 +87,8 @@ pub struct PeerFigures {
     pub peer: Peer,
     /// Its name.
     pub name: PeerName,
+    /// Where it is, if its name doesn't say so.
+    pub address: Option<SocketAddr>,
     /// Since when it is there, milliseconds since 1970.
     pub since_ms: u64,
     /// The types that it works on.
@@ -105,6 +133,7 @@ impl Handler<Roll> for Supervisor {
             roll.push(PeerFigures {
                 peer,
                 name: desk.who.name.clone(),
+                address: desk.address,
                 since_ms: desk.since_ms,
                 types: types.into_iter().map(|(_, kind)| kind).collect(),
                 submitted,

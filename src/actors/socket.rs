@@ -50,8 +50,10 @@ impl Parcel {
 pub fn tune(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
-    let interval = (keepalive / 3).max(Duration::from_secs(1));
-    let probes = TcpKeepalive::new().with_time(keepalive).with_interval(interval).with_retries(3);
+    // The system counts in seconds, but for the last of these times.
+    let second = Duration::from_secs(1);
+    let interval = (keepalive / 3).max(second);
+    let probes = TcpKeepalive::new().with_time(keepalive.max(second)).with_interval(interval).with_retries(3);
     socket.set_tcp_keepalive(&probes)?;
     socket.set_tcp_user_timeout(Some(keepalive * 2))
 }

@@ -3,6 +3,7 @@
 //! It decides nothing by itself: [`Router`] does. It gathers what a turn has for each queue, so that every hop is one message.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
 use log::{error, info};
@@ -54,6 +55,7 @@ struct QueueDesk {
 /// What the supervisor knows of a peer.
 pub(super) struct PeerDesk {
     pub(super) who: Introduction,
+    pub(super) address: Option<SocketAddr>,
     pub(super) notices: Recipient<Notices>,
     pub(super) close: Recipient<Close>,
     /// Milliseconds since 1970.
@@ -204,6 +206,8 @@ pub struct PeerCame {
     pub peer: Peer,
     /// How queues need to know it.
     pub who: Introduction,
+    /// Where it is, if its name doesn't say so.
+    pub address: Option<SocketAddr>,
     /// Where its notices go.
     pub notices: Recipient<Notices>,
     /// Who closes it.
@@ -214,9 +218,9 @@ impl Handler<PeerCame> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, came: PeerCame, _: &mut Self::Context) {
-        let PeerCame { peer, who, notices, close } = came;
+        let PeerCame { peer, who, address, notices, close } = came;
         let since_ms = self.clock.now().wall_ms;
-        self.peers.insert(peer, PeerDesk { who, notices, close, since_ms });
+        self.peers.insert(peer, PeerDesk { who, address, notices, close, since_ms });
     }
 }
 

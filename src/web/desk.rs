@@ -9,18 +9,19 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::actors::browsing::List;
 use crate::actors::keeper::{Keeper, Unearth};
 use crate::actors::listener::Doorman;
-use crate::actors::questions::{Disconnect, PeerFigures, Role, Roll, SetPaused};
+use crate::actors::questions::{Disconnect, LookedAround, PeerFigures, Role, Roll, SetPaused};
 use crate::actors::supervisor::{Ask, PeerCame, PeerGone, Supervisor};
 use crate::actors::turn::{self, Settle};
 use crate::actors::{Close, Notices};
@@ -32,6 +33,12 @@ use crate::core::{
 
 /// The lease of a long-poller's job that names none, in milliseconds (`spec/jobs.md`).
 const POLL_LEASE_MS: u64 = 60_000;
+
+/// Within less than this, a question may not have reached the queues.
+const ROUND_TRIP: Duration = Duration::from_secs(1);
+
+/// How long a poll whose time is over waits for a job that was already given to it.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
 /// What a desk needs to reach the others.
 #[derive(Clone)]
@@ -115,7 +122,7 @@ impl Desk {
         let clerk = Clerk { supervisor: reach.supervisor.clone(), peer, books: books.clone() }.start();
         let who = Introduction { name: "http:".into(), demand, lease_ms: POLL_LEASE_MS, outlives: true };
         let (notices, close) = (clerk.clone().recipient(), clerk.clone().recipient());
-        reach.supervisor.do_send(PeerCame { peer, who, notices, close });
+        reach.supervisor.do_send(PeerCame { peer, who, address: None, notices, close });
         Desk { reach, clerk, books }
     }
 
@@ -187,13 +194,14 @@ impl Desk {
         answers.into_iter().next().expect("one was asked")
     }
 
-    /// Takes up to `max` jobs of these types; none when the time is over.
+    /// Takes up to `max` jobs of these types; none when the time is over. However short that is, the queues are asked.
     ///
     /// # Errors
     /// [`Refusal::QueueFull`] where there would be too many types.
     pub async fn poll(
         &self,
         name: PeerName,
+        address: Option<SocketAddr>,
         types: Vec<TypeName>,
         max: u32,
         wait: Duration,
@@ -202,11 +210,23 @@ impl Desk {
         let (given, gift) = oneshot::channel();
         self.books.borrow_mut().polls.insert(peer, Poll { demand: demand.clone(), given: Some(given) });
         let mut polling = Polling { desk: self, peer, gift };
-        let who = Introduction { name, demand, lease_ms: POLL_LEASE_MS, outlives: true };
+        let who = Introduction { name, demand: demand.clone(), lease_ms: POLL_LEASE_MS, outlives: true };
         let (notices, close) = (self.clerk.clone().recipient(), self.clerk.clone().recipient());
-        self.reach.supervisor.do_send(PeerCame { peer, who, notices, close });
+        self.reach.supervisor.do_send(PeerCame { peer, who, address, notices, close });
+        let asked = if wait < ROUND_TRIP { types.clone() } else { Vec::new() };
         self.reach.supervisor.do_send(Ask(Batch { peer, commands: vec![Command::Join { request: 0, types }] }));
-        match timeout_at(Instant::now() + wait, &mut polling.gift).await {
+        if let Ok(gift) = timeout_at(Instant::now() + wait, &mut polling.gift).await {
+            return gift.unwrap_or_else(|_| Ok(Vec::new()));
+        }
+        if !asked.is_empty() {
+            // Each of its queues has looked at the poll when this is answered. Where nobody answers, nothing comes.
+            let _ = self.reach.supervisor.send(LookedAround { types: asked }).await;
+        }
+        if demand.withdraw(max) == max {
+            return Ok(Vec::new());
+        }
+        // A hand was taken: what is for it is on its way, behind a sync perhaps.
+        match timeout(ON_ITS_WAY, &mut polling.gift).await {
             Ok(gift) => gift.unwrap_or_else(|_| Ok(Vec::new())),
             Err(_) => Ok(Vec::new()),
         }

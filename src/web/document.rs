@@ -2,9 +2,11 @@
 
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
 use super::api::{assignments, jobs, peers, queues};
 use super::health;
+use super::problem;
 
 /// The operations, in the order in which people read them.
 #[derive(OpenApi)]
@@ -43,10 +45,27 @@ pub struct Document;
 /// The OpenAPI document of all of this.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "server", responses((status = 200, description = "The document")))]
 pub async fn openapi() -> HttpResponse {
-    match Document::openapi().to_json() {
+    match document().to_json() {
         Ok(text) => HttpResponse::Ok().content_type("application/json").body(text),
         Err(error) => HttpResponse::from_error(actix_web::error::ErrorInternalServerError(error)),
     }
+}
+
+/// The document, with what every operation may answer besides its own answers.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    let problem = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(problem)).build();
+    let response = ResponseBuilder::new()
+        .description("A problem; its `code` says which")
+        .content(problem::MEDIA_TYPE, content)
+        .build();
+    for path in document.paths.paths.values_mut() {
+        for operation in [&mut path.get, &mut path.post, &mut path.delete].into_iter().flatten() {
+            operation.responses.responses.insert("default".to_owned(), response.clone().into());
+        }
+    }
+    document
 }
 
 #[cfg(test)]
@@ -57,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_document_and_the_routes_are_one() {
-        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let document = serde_json::to_value(document()).unwrap();
         let documented: BTreeSet<String> = document["paths"]
             .as_object()
             .unwrap()

@@ -210,7 +210,9 @@ fn welcome(stream: &dyn Any, connection: &mut Extensions, doorman: &Doorman, lim
             if let Ok(address) = stream.local_addr() {
                 connection.insert(CameInOn(address.ip().to_canonical()));
             }
-            if let Err(error) = socket::tune(stream, limits.keepalive) {
+            // actix-web has no time limit for writing: the system ends a connection whose peer takes nothing for so long.
+            let patience = limits.keepalive.min(limits.write_timeout / 2);
+            if let Err(error) = socket::tune(stream, patience) {
                 warn!(error:%; "a connection can't be watched for silence");
             }
         }

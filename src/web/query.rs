@@ -2,6 +2,7 @@
 //!
 //! A number out of its range counts as the nearest one in it; what is no number at all is a problem.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -39,7 +40,9 @@ impl Query {
                 return Err(malformed("query", "too many parameters"));
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.push((decoded(name)?, decoded(value)?));
+            let name = decoded(name).ok_or_else(|| malformed("query", "expected UTF-8"))?;
+            let value = decoded(value).ok_or_else(|| malformed(name.clone(), "expected UTF-8"))?;
+            parameters.push((name, value));
         }
         Ok(Query(parameters))
     }
@@ -62,7 +65,7 @@ impl Query {
         if !self.0.iter().any(|(name, _)| name == "wait") {
             return Ok(None);
         }
-        let Some(text) = self.value("wait") else { return Ok(Some(USUAL_WAIT)) };
+        let text = self.value("wait").unwrap_or_default();
         let seconds: f64 = text.parse().map_err(|_| malformed("wait", "expected seconds"))?;
         // What is no number on the way is no wait.
         let seconds = if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, MAX_WAIT_S) };
@@ -141,15 +144,13 @@ impl Query {
     }
 }
 
-fn decoded(text: &str) -> Result<String, Problem> {
+/// A text without its escapes; none where they aren't UTF-8.
+fn decoded(text: &str) -> Option<String> {
     let spaced: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
-    match percent_decode(&spaced).decode_utf8() {
-        Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(malformed("query", "expected UTF-8")),
-    }
+    Some(percent_decode(&spaced).decode_utf8().ok()?.into_owned())
 }
 
-fn malformed(field: &'static str, detail: &'static str) -> Problem {
+fn malformed(field: impl Into<Cow<'static, str>>, detail: &'static str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_field", detail).with("field", field)
 }
 
@@ -185,7 +186,7 @@ mod tests {
             assert_eq!(query(text).limit().unwrap(), expected, "{text}");
         }
         for (text, expected_ms) in [
-            ("wait", 25_000),
+            ("wait=25", 25_000),
             ("wait=0", 0),
             ("wait=-1", 0),
             ("wait=1e12", 55_000),
@@ -197,7 +198,7 @@ mod tests {
         }
         assert_eq!(query("").wait().unwrap(), None);
         assert_eq!(query("").wait_of_poll().unwrap(), Duration::from_secs(25));
-        for text in ["limit=abc", "wait=abc", "cursor=abc", "cursor=-1", "cursor=+1", "cursor=1e3"] {
+        for text in ["limit=abc", "wait=abc", "wait", "wait=", "cursor=abc", "cursor=-1", "cursor=+1", "cursor=1e3"] {
             let query = query(text);
             let flawed = [query.limit().err(), query.wait().err(), query.cursor().err()];
             assert_eq!(flawed.iter().flatten().count(), 1, "{text}");

@@ -53,7 +53,7 @@ pub async fn poll(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
         return Ok(nothing());
     }
     let jobs = tokio::select! {
-        jobs = site.desk.poll(worker, types, most as u32, wait) => jobs?,
+        jobs = site.desk.poll(worker, request.peer_addr(), types, most as u32, wait) => jobs?,
         () = site.drained() => return Ok(nothing()),
     };
     if jobs.is_empty() { Ok(nothing()) } else { Ok(handed_out(&site, jobs)) }
@@ -196,7 +196,8 @@ async fn say(site: &Site, id: &JobId, word: Word) -> Result<(), Problem> {
 }
 
 async fn answer(site: &Site, id: &JobId, word: Word) -> Result<u64, Refusal> {
-    match Ticket::parse(&word.receipt) {
+    // Only as it was given: what merely reads the same is no receipt.
+    match Ticket::parse(&word.receipt).filter(|ticket| ticket.to_string() == word.receipt) {
         Some(ticket) => site.desk.answer(id.clone(), ticket, word.answer).await,
         // No receipt of ours: is it at least a job?
         None => {

@@ -1,6 +1,6 @@
 //! Who is connected.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -61,14 +61,15 @@ async fn list(site: &Site, request: &HttpRequest, role: Role) -> Result<HttpResp
 
 fn peer(out: &mut BytesMut, figures: &PeerFigures) {
     let (protocol, name) = figures.name.parts();
-    let is_address = name.parse::<SocketAddr>().is_ok() || name.parse::<IpAddr>().is_ok();
+    let address = figures.address.map(|address| address.to_string());
+    let address = address.as_deref().or(Some(name).filter(|name| name.parse::<SocketAddr>().is_ok()));
     let jobs = || figures.jobs.iter().map(|(id, _)| id);
     let mut object = Object::begin(out);
     object
         .text("id", &figures.peer.0.to_string())
         .text("name", name)
         .text("protocol", protocol)
-        .maybe_text("address", Some(name).filter(|_| is_address))
+        .maybe_text("address", address)
         .array("types", &figures.types, |out, kind| write_string(out, &kind.text()))
         .maybe_text("job", jobs().next().map(|id| id.text()).as_deref())
         .array("jobs", jobs(), |out, id| write_string(out, &id.text()))

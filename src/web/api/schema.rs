@@ -91,8 +91,8 @@ pub struct Job {
     /// `PROTOCOL:NAME`.
     pub master: String,
     pub progress: Option<f64>,
+    /// Only where its worker said something.
     pub note: Option<String>,
-    pub lease_ends_at: Option<String>,
 }
 
 /// One delivery of a job.

@@ -44,9 +44,10 @@ pub fn job(out: &mut BytesMut, report: &Report) {
         .array("attempts", attempts, attempt)
         .flag("durable", job.policy.durable)
         .text("master", &job.master)
-        .maybe_number("progress", report.progress)
-        .maybe_text("note", report.note.as_deref())
-        .maybe_time("lease_ends_at", report.lease_ends_ms);
+        .maybe_number("progress", report.progress);
+    if let Some(note) = &report.note {
+        object.text("note", note);
+    }
     object.end();
 }
 
