@@ -335,6 +335,7 @@ pub fn peers(count: u64) -> Vec<PeerFigures> {
     (0..count)
         .map(|at| PeerFigures {
             peer: Peer(at + 12),
+            address: None,
             name: names[at as usize % names.len()].into(),
             since_ms: NOW_MS - at * 777_777,
             types: types.iter().take(at as usize % 6).map(|name| kind(name)).collect(),
