@@ -22,9 +22,14 @@ impl Clock {
     }
 
     /// The time of this turn.
+    ///
+    /// The wall's time is the moment's own, moved by as much as the wall has jumped since the start, in steps: the clocks are
+    /// read one after the other, and what lies between must not move the times that people read.
     pub fn now(&self) -> Now {
-        let at = Moment(self.start_us.saturating_add(self.start.elapsed().as_micros() as u64));
-        Now { at, wall_ms: wall().as_millis() as u64 }
+        let at_us = self.start_us.saturating_add(self.start.elapsed().as_micros() as u64);
+        let jumped_us = wall().as_micros() as i64 - at_us as i64;
+        let steps = (jumped_us + STEP_US / 2).div_euclid(STEP_US);
+        Now { at: Moment(at_us), wall_ms: (at_us / 1_000).saturating_add_signed(steps * (STEP_US / 1_000)) }
     }
 
     /// The instant of a moment, for timers of the runtime; the start for what was before it.
@@ -36,7 +41,29 @@ impl Clock {
     }
 }
 
+/// Jumps of the wall's clock are followed in steps of so much.
+const STEP_US: i64 = 10_000;
+
 /// Since 1970.
 fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_the_wall_does_not_jump_it_is_at_the_moments_own_time() {
+        let clock = Clock::start();
+        let agree = (0..1_000).map(|_| clock.now()).filter(|now| now.wall_ms == now.at.0 / 1_000).count();
+        // Between the two readings others may run for a long time, but not often.
+        assert!(agree > 900, "{agree}");
+    }
+
+    #[test]
+    fn the_walls_time_is_that_of_the_day() {
+        let now = Clock::start().now();
+        assert!(now.wall_ms.abs_diff(wall().as_millis() as u64) < 1_000);
+    }
 }

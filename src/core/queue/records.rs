@@ -244,10 +244,10 @@ pub(super) fn progress(now: Now, job: &Job, state: StoredState) -> Progress {
     Progress { state, attempt: job.attempt, deliveries: job.deliveries, priority, history }
 }
 
-/// The wall's time of a moment.
+/// The wall's time of a moment: the same whenever it is asked for, unless the wall's clock jumps.
 pub(super) fn wall(now: Now, moment: Moment) -> u64 {
-    let (past, future) = (now.at.ms_since(moment), moment.ms_since(now.at));
-    now.wall_ms.saturating_sub(past).saturating_add(future)
+    let (now_ms, moment_ms) = (now.at.0 / 1_000, moment.0 / 1_000);
+    now.wall_ms.saturating_sub(now_ms.saturating_sub(moment_ms)).saturating_add(moment_ms.saturating_sub(now_ms))
 }
 
 /// The moment of a wall's time that has passed; before this clock began, its beginning.
