@@ -92,6 +92,7 @@ async fn dig(keeper: &Addr<Keeper>, kind: Option<TypeName>, browse: Browse) -> F
         limit: browse.limit,
         look_at: browse.look_at,
         bytes: browse.bytes,
+        ..Query::default()
     };
     // A keeper that is gone has ended the process.
     let page = keeper.send(Dig { query }).await.unwrap_or_default();

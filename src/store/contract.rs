@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::sqlite::{Options, Sqlite};
-use super::{Archived, Memory, Page, Query, Recalled, Recovered, Store, StoreError};
+use super::{Archived, Memory, Page, Query, Recalled, Recovered, Store, StoreError, Tally};
 use crate::core::record::{AttemptEnd, Body, JobId, OnMasterGone, Outcome, PeerName, Policy, TypeName};
 use crate::core::record::{Progress, Record, StoredAttempt, StoredJob, StoredState};
 
@@ -89,6 +89,14 @@ pub(super) fn recall(store: &mut dyn Store, bodies_up_to: usize) -> (Recovered, 
     (found, all)
 }
 
+/// How many jobs have ended, by type.
+fn tallies(store: &mut dyn Store) -> Vec<(String, Tally)> {
+    let mut tallies: Vec<(String, Tally)> =
+        store.tallies().into_iter().map(|(kind, tally)| (kind.to_string(), tally)).collect();
+    tallies.sort_by(|(one, _), (other, _)| one.cmp(other));
+    tallies
+}
+
 /// A durable job that waits.
 pub(super) fn job(sequence: u64, body: &str) -> StoredJob {
     StoredJob {
@@ -148,8 +156,16 @@ fn as_note(recalled: &Recalled) -> Option<(&str, &[u8])> {
     }
 }
 
-const ALL: Query =
-    Query { kind: None, outcome: None, text: None, before: None, limit: 100, look_at: 1000, bytes: 1 << 20 };
+const ALL: Query = Query {
+    kind: None,
+    outcome: None,
+    text: None,
+    before: None,
+    limit: 100,
+    look_at: 1000,
+    look_at_bytes: 1 << 20,
+    bytes: 1 << 20,
+};
 
 fn sequences(page: &Page) -> Vec<u64> {
     page.jobs.iter().map(|job| job.sequence).collect()
@@ -333,11 +349,105 @@ fn pages_are_filtered_and_bounded() {
         ] {
             assert_eq!(sequences(&page(Query { text: Some(text.into()), ..ALL })), found);
         }
-        let looking = page(Query { text: Some("job-1\u{0}".into()), look_at: 5, ..ALL });
-        assert_eq!((looking.looked_at, looking.next, looking.jobs.len()), (5, Some(28), 0));
+        let nowhere = || Some("job-1\u{0}".into());
+        let looking = page(Query { text: nowhere(), look_at: 5, ..ALL });
+        assert_eq!((looking.looked_at, looking.next, looking.jobs.len(), looking.total), (5, Some(28), 0, 32));
+        // Of two jobs, one with a result.
+        let bytes = 2 * "\"Grüße an 17\"".len() + "{\"ok\":true}".len();
+        let looking = page(Query { text: nowhere(), look_at_bytes: bytes, ..ALL });
+        assert_eq!((looking.looked_at, looking.looked_at_bytes, looking.next), (2, bytes, Some(31)));
+        assert_eq!(page(Query { text: nowhere(), look_at_bytes: 0, ..ALL }).looked_at, 1);
         let size = "\"Grüße an 17\"".len();
         assert_eq!(sequences(&page(Query { bytes: 2 * size, outcome: Some(Outcome::Failed), ..ALL })), [29, 25]);
         assert_eq!(sequences(&page(Query { bytes: 0, ..ALL })), [32]);
+    }
+}
+
+/// Wherever it is: in the id, the type, a worker's name, an error, the result, the body, be it long or short.
+#[test]
+fn a_text_is_found_wherever_it_is() {
+    for mut engine in Engine::all() {
+        let attempt = StoredAttempt {
+            number: 1,
+            worker: "native:needle-in-a-worker".into(),
+            started_ms: 1,
+            ended_ms: 2,
+            end: AttemptEnd::Failed,
+            error: Some(b"\"needle in an error\"".as_slice().into()),
+        };
+        let end = |sequence, history, detail: &str| {
+            let detail = Some(detail.as_bytes().into());
+            let state = StoredState::Finished { outcome: Outcome::Failed, detail, at_ms: 1, forget_ms: u64::MAX };
+            let progress = Progress { state, attempt: 1, deliveries: 1, priority: None, history };
+            Record::Change { sequence, progress }
+        };
+        let id = JobId::from_text("needle-in-an-id").unwrap();
+        let kind = TypeName::from_text("needle-in-a-type").unwrap();
+        engine.commit(&[
+            put(StoredJob { id, ..job(1, "1") }),
+            put(StoredJob { kind, ..job(2, "2") }),
+            put(job(3, "3")),
+            put(job(4, "4")),
+            put(job(5, "\"needle in a body: \\u00e9, é\"")),
+            put(job(6, &format!("\"{}needle in a long body\"", "x".repeat(9_000)))),
+        ]);
+        engine.commit(&[
+            end(1, vec![], "0"),
+            end(2, vec![], "0"),
+            end(3, vec![attempt], "0"),
+            end(4, vec![], "\"needle in a result\""),
+            end(5, vec![], "0"),
+            end(6, vec![], "0"),
+        ]);
+        let mut find = |text: &str| sequences(&engine.store().page(&Query { text: Some(text.into()), ..ALL }).unwrap());
+        for (text, found) in [
+            ("", vec![6, 5, 4, 3, 2, 1]),
+            ("needle", vec![6, 5, 4, 3, 2, 1]),
+            ("needle-in-an-id", vec![1]),
+            ("needle-in-a-type", vec![2]),
+            ("needle-in-a-worker", vec![3]),
+            ("needle in an error", vec![3]),
+            ("needle in a result", vec![4]),
+            ("needle in a body: \\u00e9, é", vec![5]),
+            ("needle in a long body", vec![6]),
+            ("Needle", vec![]),
+            // The bytes between two texts are none.
+            ("worker\u{1}", vec![]),
+        ] {
+            assert_eq!(find(text), found, "{text}");
+        }
+    }
+}
+
+#[test]
+fn finished_jobs_are_counted() {
+    for mut engine in Engine::all() {
+        let kind = |name: &str| TypeName::from_text(name).unwrap();
+        let puts: Vec<_> = (1..=9).map(|sequence| put(StoredJob { kind: kind("a"), ..job(sequence, "1") })).collect();
+        engine.commit(&puts);
+        engine.commit(&[put(StoredJob { kind: kind("b"), ..job(10, "1") }), finished(10, Outcome::Expired, 9)]);
+        let outcomes = [Outcome::Completed, Outcome::Failed, Outcome::Failed, Outcome::Cancelled];
+        let ends: Vec<_> = (1..).zip(outcomes).map(|(sequence, outcome)| finished(sequence, outcome, 9)).collect();
+        engine.commit(&ends);
+        for _ in 0..2 {
+            let a = Tally { completed: 1, failed: 2, cancelled: 1, expired: 0 };
+            let b = Tally { expired: 1, ..Tally::default() };
+            assert_eq!(tallies(engine.store()), [("a".into(), a), ("b".into(), b)], "{}", engine.name);
+            let mut total = |kind, outcome| engine.store().page(&Query { kind, outcome, ..ALL }).unwrap().total;
+            assert_eq!(total(None, None), 5);
+            assert_eq!(total(Some(kind("a")), None), 4);
+            assert_eq!(total(Some(kind("a")), Some(Outcome::Failed)), 2);
+            assert_eq!(total(Some(kind("c")), Some(Outcome::Failed)), 0);
+            engine.restart();
+            recall(engine.store(), 0);
+        }
+        // Away, live again, away for good.
+        engine.store().discard(&[2]).unwrap();
+        engine.commit(&[put(StoredJob { kind: kind("a"), ..job(3, "1") }), Record::Remove { sequence: 1 }]);
+        let a = Tally { cancelled: 1, ..Tally::default() };
+        assert_eq!(tallies(engine.store())[0], ("a".into(), a), "{}", engine.name);
+        engine.store().tidy(9, 10).unwrap();
+        assert_eq!(tallies(engine.store()), [], "{}", engine.name);
     }
 }
 
@@ -400,6 +510,7 @@ fn play(steps: Vec<Step>) {
             Step::Restart => engines.iter_mut().for_each(Engine::restart),
         }
         same(&mut engines, |store| recall(store, 3_000));
+        same(&mut engines, tallies);
         for sequence in known(engines[0].store()) {
             same(&mut engines, |store| store.find(sequence).unwrap());
         }
@@ -489,16 +600,17 @@ fn query() -> impl Strategy<Value = Query> {
         option::of("[a-c]{1,2}"),
         option::of(0..40_u64),
         0..10_usize,
-        0..20_usize,
+        (0..20_usize, prop_oneof![Just(usize::MAX), 0..500_usize]),
         0..5_000_usize,
     )
-        .prop_map(|(kind, outcome, text, before, limit, look_at, bytes)| Query {
+        .prop_map(|(kind, outcome, text, before, limit, (look_at, look_at_bytes), bytes)| Query {
             kind,
             outcome,
             text,
             before,
             limit,
             look_at,
+            look_at_bytes,
             bytes,
         })
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
-use crate::core::record::Body;
+use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError, Tally};
+use crate::core::record::{Body, Outcome, TypeName};
 use crate::core::record::{Record, StoredJob, StoredState};
 
 /// Jobs and notes in maps.
@@ -19,6 +19,11 @@ pub struct Memory {
 impl Memory {
     fn missing(sequence: u64) -> StoreError {
         StoreError::Damaged { place: "memory".into(), what: format!("job {sequence} is missing") }
+    }
+
+    /// Oldest first.
+    fn finished(&self) -> impl DoubleEndedIterator<Item = (&StoredJob, Archived)> {
+        self.jobs.values().filter_map(|job| Some((job, Memory::archived(job)?)))
     }
 
     fn archived(job: &StoredJob) -> Option<Archived> {
@@ -94,16 +99,18 @@ impl Store for Memory {
     }
 
     fn page(&mut self, query: &Query) -> Result<Page, StoreError> {
-        let mut page = Page::default();
-        let mut bytes = 0_usize;
-        let mut last = None;
-        let finished = self.jobs.range(..query.before.unwrap_or(u64::MAX)).rev().map(|(_, job)| job);
-        // An outcome has its own index everywhere, so others are not looked at.
-        let asked = |job: &&StoredJob| {
-            super::outcome_of(&job.progress).is_some_and(|outcome| query.outcome.is_none_or(|asked| asked == outcome))
+        let asked = |archived: &Archived| {
+            query.kind.as_ref().is_none_or(|kind| *kind == archived.kind)
+                && query.outcome.is_none_or(|outcome| outcome == archived.outcome)
         };
-        for job in finished.filter(asked) {
-            if page.looked_at == query.look_at || page.jobs.len() == query.limit {
+        let total = self.finished().filter(|(_, archived)| asked(archived)).count() as u64;
+        let mut page = Page { total, ..Page::default() };
+        let (mut bytes, mut last) = (0_usize, None);
+        let before = query.before.unwrap_or(u64::MAX);
+        let older = self.finished().rev().filter(|(job, archived)| job.sequence < before && asked(archived));
+        for (job, _) in older {
+            let has_read = page.looked_at > 0 && page.looked_at_bytes >= query.look_at_bytes;
+            if page.looked_at == query.look_at || page.jobs.len() == query.limit || has_read {
                 page.next = last;
                 break;
             }
@@ -116,9 +123,25 @@ impl Store for Memory {
                 page.jobs.push(job.clone());
             }
             page.looked_at += 1;
+            page.looked_at_bytes = page.looked_at_bytes.saturating_add(super::weight(job));
             last = Some(job.sequence);
         }
         Ok(page)
+    }
+
+    fn tallies(&self) -> Vec<(TypeName, Tally)> {
+        let mut tallies: BTreeMap<String, (TypeName, Tally)> = BTreeMap::new();
+        for (_, Archived { kind, outcome, .. }) in self.finished() {
+            let name = kind.text().into_owned();
+            let (_, tally) = tallies.entry(name).or_insert_with(|| (kind, Tally::default()));
+            *match outcome {
+                Outcome::Completed => &mut tally.completed,
+                Outcome::Failed => &mut tally.failed,
+                Outcome::Cancelled => &mut tally.cancelled,
+                Outcome::Expired => &mut tally.expired,
+            } += 1;
+        }
+        tallies.into_values().collect()
     }
 
     fn discard(&mut self, sequences: &[u64]) -> Result<Vec<u64>, StoreError> {

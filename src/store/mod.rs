@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::core::record::{Body, JobId, Outcome, TypeName};
 use crate::core::record::{Progress, Record, StoredJob, StoredState};
 
+mod catalogue;
 #[cfg(test)]
 mod contract;
 pub mod memory;
@@ -54,11 +55,14 @@ pub trait Store: Send {
     /// As [`Store::bodies`].
     fn find(&mut self, sequence: u64) -> Result<Option<StoredJob>, StoreError>;
 
-    /// Finished jobs, newest first.
+    /// Finished jobs, newest first. Records of another type or with another outcome than asked for cost nothing.
     ///
     /// # Errors
     /// As [`Store::bodies`].
     fn page(&mut self, query: &Query) -> Result<Page, StoreError>;
+
+    /// How many finished jobs there are of each type that has any, in no order. Exact as of the last commit, and cheap.
+    fn tallies(&self) -> Vec<(TypeName, Tally)>;
 
     /// Removes the records of those of these jobs that have ended, durably, and gives their numbers in this order; the others
     /// stay.
@@ -131,6 +135,36 @@ pub struct Recovered {
     pub lost: bool,
 }
 
+/// How many finished jobs there are, by how they ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// A worker answered them.
+    pub completed: u64,
+    /// Their attempts are used up.
+    pub failed: u64,
+    /// Somebody took them back.
+    pub cancelled: u64,
+    /// They waited too long.
+    pub expired: u64,
+}
+
+impl Tally {
+    /// How many ended like this.
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        match outcome {
+            Outcome::Completed => self.completed,
+            Outcome::Failed => self.failed,
+            Outcome::Cancelled => self.cancelled,
+            Outcome::Expired => self.expired,
+        }
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> u64 {
+        self.completed + self.failed + self.cancelled + self.expired
+    }
+}
+
 /// Which finished jobs to page through. By default all of them, a screen at a time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Query {
@@ -138,21 +172,35 @@ pub struct Query {
     pub kind: Option<TypeName>,
     /// Only with this outcome.
     pub outcome: Option<Outcome>,
-    /// Only where [`StoredJob::contains`] this text.
+    /// Only where the id, the type, a worker's name, an error, the result or the body contains this text.
+    ///
+    /// Letter by letter, case and all, in the JSON as it was sent: `é` doesn't find `\u00e9`, and a quotation mark in a
+    /// string is found as `\"`.
     pub text: Option<String>,
     /// Only older than this sequence number (the cursor).
     pub before: Option<u64>,
     /// At most so many.
     pub limit: usize,
-    /// Look at most at so many records.
+    /// Look at most at so many records of the type and outcome …
     pub look_at: usize,
-    /// At most so many bytes of bodies and results, though always one job.
+    /// … and until their bodies and results have come to so many bytes, though at one record at least.
+    pub look_at_bytes: usize,
+    /// At most so many bytes of bodies and results of the jobs that are found, though always one job.
     pub bytes: usize,
 }
 
 impl Default for Query {
     fn default() -> Query {
-        Query { kind: None, outcome: None, text: None, before: None, limit: 50, look_at: 20_000, bytes: 4 << 20 }
+        Query {
+            kind: None,
+            outcome: None,
+            text: None,
+            before: None,
+            limit: 50,
+            look_at: 20_000,
+            look_at_bytes: 256 << 20,
+            bytes: 4 << 20,
+        }
     }
 }
 
@@ -181,7 +229,7 @@ fn detail_of(progress: &Progress) -> Option<&Body> {
     }
 }
 
-/// What a job counts of [`Query::bytes`]: the bytes of its body and of its result or error.
+/// What a job counts of [`Query::bytes`] and [`Query::look_at_bytes`]: the bytes of its body and of its result or error.
 pub fn weight(job: &StoredJob) -> usize {
     job.body.len() + detail_of(&job.progress).map_or(0, |detail| detail.len())
 }
@@ -195,6 +243,11 @@ pub struct Page {
     pub next: Option<u64>,
     /// How many records were looked at.
     pub looked_at: usize,
+    /// How many bytes their bodies and results had.
+    pub looked_at_bytes: usize,
+    /// How many finished jobs there are of the type and outcome that was asked for, whatever their text and wherever the page
+    /// begins.
+    pub total: u64,
 }
 
 /// What can go wrong with a store.

@@ -22,8 +22,11 @@ const EACH_TURN: Duration = Duration::from_millis(2);
 /// A piece of [`Unearth`] looks at so many jobs.
 const UNEARTHED: usize = 16;
 
-/// A piece of [`Dig`] looks at so many records.
+/// A piece of [`Dig`] looks at so many records …
 const DUG: usize = 128;
+
+/// … or bytes of them, though at one.
+const DUG_BYTES: usize = 1 << 20;
 
 /// A piece of [`Discard`] removes so many records: they share a sync.
 const DISCARDED: usize = 256;
@@ -107,8 +110,8 @@ impl Digging {
         if !self.reply.is_awaited() {
             return Ok(None);
         }
-        let look_at = self.query.look_at.min(DUG);
-        let piece = store.page(&Query { look_at, ..self.query.clone() })?;
+        let (look_at, look_at_bytes) = (self.query.look_at.min(DUG), self.query.look_at_bytes.min(DUG_BYTES));
+        let piece = store.page(&Query { look_at, look_at_bytes, ..self.query.clone() })?;
         if self.take(piece) {
             self.reply.send(self.page);
             return Ok(None);
@@ -118,11 +121,13 @@ impl Digging {
 
     /// Adds a piece to the page. True: the page is whole.
     fn take(&mut self, piece: Page) -> bool {
-        let Page { jobs, next, looked_at } = piece;
+        let Page { jobs, next, looked_at, looked_at_bytes, total } = piece;
         self.page.looked_at += looked_at;
-        self.page.next = next;
+        self.page.looked_at_bytes = self.page.looked_at_bytes.saturating_add(looked_at_bytes);
+        (self.page.next, self.page.total) = (next, total);
         self.query.before = next;
         self.query.look_at -= looked_at;
+        self.query.look_at_bytes = self.query.look_at_bytes.saturating_sub(looked_at_bytes);
         for job in jobs {
             let bytes = store::weight(&job);
             // A piece has one job at least, however long, a page only if that is its first.
@@ -134,7 +139,7 @@ impl Digging {
             self.query.limit -= 1;
             self.page.jobs.push(job);
         }
-        next.is_none() || self.query.limit == 0 || self.query.look_at == 0
+        next.is_none() || self.query.limit == 0 || self.query.look_at == 0 || self.query.look_at_bytes == 0
     }
 }
 

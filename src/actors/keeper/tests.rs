@@ -9,7 +9,7 @@ use super::*;
 use crate::actors::clock::Clock;
 use crate::core::record::{Body, Outcome, PeerName, Progress, StoredJob, StoredState};
 use crate::core::{Limits, Policy, Router, TypeName};
-use crate::store::{Archived, Memory, Page, Query, Recalled, Recovered};
+use crate::store::{Archived, Memory, Page, Query, Recalled, Recovered, Tally};
 
 /// A store that has no room for anything new while it is told so.
 struct Cramped {
@@ -40,6 +40,10 @@ impl Store for Cramped {
 
     fn page(&mut self, query: &Query) -> Result<Page, StoreError> {
         self.memory.page(query)
+    }
+
+    fn tallies(&self) -> Vec<(TypeName, Tally)> {
+        self.memory.tallies()
     }
 
     fn discard(&mut self, sequences: &[u64]) -> Result<Vec<u64>, StoreError> {
@@ -128,6 +132,7 @@ async fn a_page_that_was_dug_in_pieces_is_whole() {
         Query { text: Some("job-7".into()), ..all.clone() },
         Query { text: Some("job-7".into()), limit: 5, look_at: 400, ..all.clone() },
         Query { text: Some("nowhere".into()), look_at: 700, ..all.clone() },
+        Query { look_at_bytes: 9_999, ..all.clone() },
         Query { limit: 0, ..all.clone() },
         Query { look_at: 0, ..all.clone() },
     ];

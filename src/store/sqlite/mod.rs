@@ -8,7 +8,8 @@
 //! | `pack` | small values as bytes |
 //! | `batch` | what a batch of records comes to |
 //! | `write` | what a commit writes |
-//! | `read` | recovery, and looking into the archive |
+//! | `read` | recovery, and single jobs |
+//! | `page` | looking into the archive |
 //! | `totals` | how many rows there must be |
 //! | `wal` | what the write-ahead log says before it is opened |
 //! | `mark` | how far the store is known to have come |
@@ -27,6 +28,7 @@ mod folder;
 mod mark;
 mod note;
 mod pack;
+mod page;
 mod read;
 mod reserve;
 mod row;
@@ -48,8 +50,9 @@ use self::reserve::Reserve;
 use self::row::{Reader, Writer};
 use self::totals::Totals;
 use self::wal::{Tail, Verdict};
-use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError};
-use crate::core::record::Body;
+use super::catalogue::Catalogue;
+use super::{Archived, Page, Query, Recalled, Recovered, Store, StoreError, Tally};
+use crate::core::record::{Body, TypeName};
 use crate::core::record::{Record, StoredJob};
 
 /// What may be chosen.
@@ -78,6 +81,7 @@ pub struct Sqlite {
     totals: Totals,
     writer: Writer,
     reader: Reader,
+    catalogue: Catalogue,
     reserve: Reserve,
     mark: Mark,
     /// How the log looked before it was opened.
@@ -114,8 +118,20 @@ impl Sqlite {
             .ok_or_else(|| damaged(&folder, MAIN, "its totals aren't what was written"))?;
         let lost = check_mark(&folder, &mark, tail, totals.commits)?;
         let reserve = Reserve::new(&folder, options.reserve_bytes);
-        let (writer, reader) = (Writer::default(), Reader::default());
-        Ok(Sqlite { connection, options, totals, writer, reader, reserve, mark, tail, lost, failure: None, folder })
+        Ok(Sqlite {
+            connection,
+            options,
+            totals,
+            writer: Writer::default(),
+            reader: Reader::default(),
+            catalogue: Catalogue::default(),
+            reserve,
+            mark,
+            tail,
+            lost,
+            failure: None,
+            folder,
+        })
     }
 
     fn damaged(&self, what: impl Into<String>) -> StoreError {
@@ -182,6 +198,10 @@ impl Store for Sqlite {
 
     fn page(&mut self, query: &Query) -> Result<Page, StoreError> {
         self.page_of(query)
+    }
+
+    fn tallies(&self) -> Vec<(TypeName, Tally)> {
+        self.catalogue.tallies().map(|(kind, tally)| (kind.clone(), tally)).collect()
     }
 
     fn discard(&mut self, sequences: &[u64]) -> Result<Vec<u64>, StoreError> {

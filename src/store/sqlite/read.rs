@@ -1,16 +1,17 @@
-//! Recovery, and looking into what is kept. No row is believed before its checksums are.
+//! Recovery, and looking up what is kept. No row is believed before its checksums are.
 
 use rusqlite::Connection;
 
-use super::row::{BodyAt, Flaw, LongBody, Reader, columns, outcome_code};
+use super::row::{BodyAt, Flaw, LongBody, Reader, columns};
 use super::wal::Tail;
-use super::{Archived, Page, Query, Recalled, Recovered, Sqlite, StoreError, note, schema};
+use super::{Archived, Recalled, Recovered, Sqlite, StoreError, note, schema};
 use crate::core::record::Body;
 use crate::core::record::StoredJob;
-use crate::store::{outcome_of, weight};
+use crate::store::catalogue::Catalogue;
+use crate::store::outcome_of;
 
 /// What went wrong while reading.
-enum Wrong {
+pub(super) enum Wrong {
     Sql(rusqlite::Error),
     Row(i64, Flaw),
 }
@@ -29,7 +30,9 @@ impl Sqlite {
     ) -> Result<Recovered, StoreError> {
         self.check_trees()?;
         let notes = self.recover_notes(each)?;
-        let seen = scan(&self.connection, &mut self.reader, bodies_up_to, each).map_err(|wrong| self.wrong(wrong))?;
+        self.catalogue = Catalogue::default();
+        let seen = scan(&self.connection, &mut self.reader, &mut self.catalogue, bodies_up_to, each)
+            .map_err(|wrong| self.wrong(wrong))?;
         self.check_counts(&seen)?;
         let repaired = self.tail != Tail::Whole;
         // From here on it may be changed.
@@ -75,10 +78,6 @@ impl Sqlite {
         due(&self.connection, &mut self.reader, now_ms, most).map_err(|wrong| self.wrong(wrong))
     }
 
-    pub(super) fn page_of(&mut self, query: &Query) -> Result<Page, StoreError> {
-        page(&self.connection, &mut self.reader, query).map_err(|wrong| self.wrong(wrong))
-    }
-
     /// Walks every page: what is lost, used twice or out of order.
     fn check_trees(&self) -> Result<(), StoreError> {
         let found: String = self
@@ -89,7 +88,6 @@ impl Sqlite {
     }
 
     fn check_counts(&self, seen: &Seen) -> Result<(), StoreError> {
-        let finished = |sql| digest(&self.connection, sql).map_err(|error| self.error(&error));
         let long: i64 = self
             .connection
             .query_row("SELECT count(*) FROM bodies", [], |row| row.get(0))
@@ -106,13 +104,13 @@ impl Sqlite {
                 seen.live, seen.forget.rows, totals.live, totals.archived, totals.long
             )));
         }
-        if finished(FORGET)? != seen.forget || finished(FINISHED)? != seen.finished {
+        if digest(&self.connection).map_err(|error| self.error(&error))? != seen.forget {
             return Err(self.damaged("an index isn't like its table"));
         }
         Ok(())
     }
 
-    fn wrong(&self, wrong: Wrong) -> StoreError {
+    pub(super) fn wrong(&self, wrong: Wrong) -> StoreError {
         match wrong {
             Wrong::Sql(error) => self.error(&error),
             Wrong::Row(sequence, flaw) => self.damaged(format!("job {sequence} isn't what was written: {flaw}")),
@@ -127,7 +125,6 @@ struct Seen {
     long: u64,
     last_sequence: u64,
     forget: Digest,
-    finished: Digest,
 }
 
 /// What must come out the same in the table and in an index: how many finished rows, and a sum over what the index has of
@@ -147,12 +144,11 @@ impl Digest {
     }
 }
 
-const FORGET: &str = "SELECT sequence, forget_ms FROM jobs INDEXED BY forget WHERE forget_ms IS NOT NULL";
-const FINISHED: &str = "SELECT sequence, state FROM jobs INDEXED BY finished WHERE forget_ms IS NOT NULL";
-
-fn digest(connection: &Connection, sql: &str) -> rusqlite::Result<Digest> {
+/// What the index has.
+fn digest(connection: &Connection) -> rusqlite::Result<Digest> {
+    const SQL: &str = "SELECT sequence, forget_ms FROM jobs INDEXED BY forget WHERE forget_ms IS NOT NULL";
     let mut digest = Digest::default();
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare(SQL)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         digest.add(row.get(0)?, row.get(1)?);
@@ -163,6 +159,7 @@ fn digest(connection: &Connection, sql: &str) -> rusqlite::Result<Digest> {
 fn scan(
     connection: &Connection,
     reader: &mut Reader,
+    catalogue: &mut Catalogue,
     bodies_up_to: usize,
     each: &mut dyn FnMut(Recalled),
 ) -> Result<Seen, Wrong> {
@@ -183,7 +180,7 @@ fn scan(
         }
         if let Some(outcome) = outcome_of(&progress) {
             seen.forget.add(sequence, row.get(12)?);
-            seen.finished.add(sequence, outcome_code(outcome));
+            catalogue.add(sequence.cast_unsigned(), &head.kind, outcome);
             each(Recalled::Archived(Archived {
                 id: head.id,
                 sequence: sequence.cast_unsigned(),
@@ -203,7 +200,8 @@ fn scan(
     Ok(seen)
 }
 
-const ONE: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE sequence = ?1");
+/// All columns of one job.
+pub(super) const ONE: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE sequence = ?1");
 
 fn whole_job(connection: &Connection, reader: &mut Reader, sequence: i64) -> Result<Option<StoredJob>, Wrong> {
     let mut statement = connection.prepare_cached(ONE)?;
@@ -224,7 +222,8 @@ fn body(connection: &Connection, reader: &mut Reader, sequence: i64) -> Result<O
     body_at(connection, sequence, head.body).map(Some)
 }
 
-fn body_at(connection: &Connection, sequence: i64, at: BodyAt<'_>) -> Result<Body, Wrong> {
+/// The body that a row has, or knows of.
+pub(super) fn body_at(connection: &Connection, sequence: i64, at: BodyAt<'_>) -> Result<Body, Wrong> {
     match at {
         BodyAt::Here(body) => Ok(body.into()),
         BodyAt::Long(long) => long_body(connection, sequence, long),
@@ -261,57 +260,3 @@ fn due(connection: &Connection, reader: &mut Reader, now_ms: u64, most: usize) -
     }
     Ok(due)
 }
-
-fn page(connection: &Connection, reader: &mut Reader, query: &Query) -> Result<Page, Wrong> {
-    let mut page = Page::default();
-    let (mut bytes, mut last) = (0_usize, None);
-    let before = query.before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
-    let mut statement = connection.prepare_cached(if query.outcome.is_some() { OF_OUTCOME } else { OF_ALL })?;
-    statement.raw_bind_parameter(1, before)?;
-    if let Some(outcome) = query.outcome {
-        statement.raw_bind_parameter(2, outcome_code(outcome))?;
-    }
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next()? {
-        if page.looked_at == query.look_at || page.jobs.len() == query.limit {
-            page.next = last;
-            break;
-        }
-        let sequence: i64 = row.get(0)?;
-        let job = whole_job(connection, reader, sequence)?.ok_or(Wrong::Row(sequence, "only an index has it"))?;
-        if query.matches(&job) {
-            bytes = bytes.saturating_add(weight(&job));
-            if bytes > query.bytes && !page.jobs.is_empty() {
-                page.next = last;
-                break;
-            }
-            page.jobs.push(job);
-        }
-        page.looked_at += 1;
-        last = Some(sequence.cast_unsigned());
-    }
-    Ok(page)
-}
-
-macro_rules! of_outcome {
-    ($code:literal) => {
-        concat!(
-            "SELECT sequence FROM jobs INDEXED BY finished WHERE forget_ms IS NOT NULL AND sequence < ?1 AND state = ",
-            $code
-        )
-    };
-}
-
-const OF_OUTCOME: &str = concat!(of_outcome!("?2"), " ORDER BY sequence DESC");
-
-/// Four walks of the index, merged.
-const OF_ALL: &str = concat!(
-    of_outcome!("3"),
-    " UNION ALL ",
-    of_outcome!("4"),
-    " UNION ALL ",
-    of_outcome!("5"),
-    " UNION ALL ",
-    of_outcome!("6"),
-    " ORDER BY sequence DESC"
-);

@@ -57,7 +57,7 @@ impl Writer {
         statement.raw_bind_parameter(8, i64::from(sum))
     }
 
-    /// Binds `first` and the five parameters after it.
+    /// Binds `first` and the three parameters after it: a live job has no more.
     pub(super) fn bind_progress(
         &mut self,
         statement: &mut Statement<'_>,
@@ -68,19 +68,96 @@ impl Writer {
         self.packer.clear();
         pack_progress(&mut self.packer, progress);
         let state = state_code(&progress.state);
-        let (forget_ms, detail) = match &progress.state {
-            StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => (None, None),
-            StoredState::Finished { forget_ms, detail, .. } => {
-                (Some(i64::try_from(*forget_ms).unwrap_or(i64::MAX)), detail.as_deref())
-            }
-        };
+        let (forget_ms, detail) = end(progress);
         let sum = progress_sum(sequence, state, progress.attempt.into(), forget_ms, &self.packer.0, detail);
         statement.raw_bind_parameter(first, state)?;
         statement.raw_bind_parameter(first + 1, progress.attempt)?;
         statement.raw_bind_parameter(first + 2, &self.packer.0[..])?;
-        statement.raw_bind_parameter(first + 3, i64::from(sum))?;
-        statement.raw_bind_parameter(first + 4, forget_ms)?;
-        statement.raw_bind_parameter(first + 5, detail)
+        statement.raw_bind_parameter(first + 3, i64::from(sum))
+    }
+
+    /// Binds `first` and the parameter after it: what a finished job has beside its progress.
+    pub(super) fn bind_end(
+        &self,
+        statement: &mut Statement<'_>,
+        first: usize,
+        progress: &Progress,
+    ) -> rusqlite::Result<()> {
+        let (forget_ms, detail) = end(progress);
+        statement.raw_bind_parameter(first, forget_ms)?;
+        statement.raw_bind_parameter(first + 1, detail)
+    }
+}
+
+/// When the record goes, and the result or the error.
+fn end(progress: &Progress) -> (Option<i64>, Option<&[u8]>) {
+    match &progress.state {
+        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => (None, None),
+        StoredState::Finished { forget_ms, detail, .. } => {
+            (Some(i64::try_from(*forget_ms).unwrap_or(i64::MAX)), detail.as_deref())
+        }
+    }
+}
+
+/// The cells of the half of a row that says which job it is, their sum verified.
+pub(super) struct HeadCells<'a> {
+    pub(super) id: &'a str,
+    pub(super) kind: &'a str,
+    /// None: it is in the table `bodies`.
+    pub(super) body: Option<&'a [u8]>,
+    sequence: u64,
+    priority: i64,
+    created_ms: u64,
+    head: &'a [u8],
+}
+
+impl<'a> HeadCells<'a> {
+    /// Those of a row of all columns.
+    pub(super) fn read(row: &'a Row<'_>) -> Result<HeadCells<'a>, Flaw> {
+        let sequence = integer(row, 0)?.cast_unsigned();
+        let (id, kind, head) = (text(row, 1)?, text(row, 2)?, blob(row, 5)?);
+        let (priority, created_ms) = (integer(row, 3)?, integer(row, 4)?.cast_unsigned());
+        let body = maybe_blob(row, 6)?;
+        let sum =
+            head_sum(sequence, [id.as_bytes(), kind.as_bytes(), head], priority, created_ms, body.unwrap_or_default());
+        if integer(row, 7)? != i64::from(sum) {
+            return Err(SUM);
+        }
+        Ok(HeadCells { sequence, id, kind, priority, created_ms, head, body })
+    }
+}
+
+/// The cells of the other half, their sum verified.
+pub(super) struct ProgressCells<'a> {
+    /// All that has no cell of its own, with every name of a worker and every error in one piece.
+    pub(super) packed: &'a [u8],
+    state: i64,
+    attempt: i64,
+    forget_ms: Option<i64>,
+    detail: Option<&'a [u8]>,
+}
+
+impl<'a> ProgressCells<'a> {
+    /// Those of a row of all columns.
+    pub(super) fn read(row: &'a Row<'_>) -> Result<ProgressCells<'a>, Flaw> {
+        let sequence = integer(row, 0)?.cast_unsigned();
+        let (state, attempt, packed) = (integer(row, HEAD)?, integer(row, HEAD + 1)?, blob(row, HEAD + 2)?);
+        let forget_ms = match value(row, HEAD + 4)? {
+            ValueRef::Null => None,
+            ValueRef::Integer(forget_ms) => Some(forget_ms),
+            ValueRef::Blob(_) | ValueRef::Real(_) | ValueRef::Text(_) => return Err(KIND),
+        };
+        let detail = maybe_blob(row, HEAD + 5)?;
+        let sum = progress_sum(sequence, state, attempt, forget_ms, packed, detail);
+        if integer(row, HEAD + 3)? != i64::from(sum) {
+            return Err(SUM);
+        }
+        Ok(ProgressCells { state, attempt, packed, forget_ms, detail })
+    }
+
+    /// The result or the error, if there is one.
+    pub(super) fn detail(&self) -> &'a [u8] {
+        self.detail.unwrap_or_default()
     }
 }
 
@@ -142,44 +219,32 @@ const MOST_SHARED: usize = 1_000;
 impl Reader {
     /// The head of a row of all columns.
     pub(super) fn head<'a>(&mut self, row: &'a Row<'_>) -> Result<HeadRow<'a>, Flaw> {
-        let sequence = integer(row, 0)?.cast_unsigned();
-        let (id, kind, head) = (text(row, 1)?, text(row, 2)?, blob(row, 5)?);
-        let (priority, created_ms) = (integer(row, 3)?, integer(row, 4)?.cast_unsigned());
-        let body = match value(row, 6)? {
-            ValueRef::Null => None,
-            ValueRef::Blob(body) => Some(body),
-            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => return Err(KIND),
-        };
-        let sum =
-            head_sum(sequence, [id.as_bytes(), kind.as_bytes(), head], priority, created_ms, body.unwrap_or_default());
-        if integer(row, 7)? != i64::from(sum) {
-            return Err(SUM);
-        }
+        self.parse_head(&HeadCells::read(row)?)
+    }
+
+    /// The progress of a row of all columns.
+    pub(super) fn progress(&mut self, row: &Row<'_>) -> Result<Progress, Flaw> {
+        self.parse_progress(&ProgressCells::read(row)?)
+    }
+
+    /// What the cells say.
+    pub(super) fn parse_head<'a>(&mut self, cells: &HeadCells<'a>) -> Result<HeadRow<'a>, Flaw> {
+        let HeadCells { sequence, id, kind, priority, created_ms, head, body } = *cells;
         self.unpack_head(head, body, id, kind)
             .map(|head| HeadRow { sequence, priority, created_ms, ..head })
             .map(|head| HeadRow { born_ms: head.created_ms.wrapping_add(head.born_ms), ..head })
             .ok_or(PACKED)
     }
 
-    /// The progress of a row of all columns.
-    pub(super) fn progress(&mut self, row: &Row<'_>) -> Result<Progress, Flaw> {
-        let sequence = integer(row, 0)?.cast_unsigned();
-        let (state, attempt, packed) = (integer(row, HEAD)?, integer(row, HEAD + 1)?, blob(row, HEAD + 2)?);
-        let forget_ms = match value(row, HEAD + 4)? {
-            ValueRef::Null => None,
-            ValueRef::Integer(forget_ms) => Some(forget_ms),
-            ValueRef::Blob(_) | ValueRef::Real(_) | ValueRef::Text(_) => return Err(KIND),
-        };
-        let detail = match value(row, HEAD + 5)? {
-            ValueRef::Null => None,
-            ValueRef::Blob(detail) => Some(detail),
-            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => return Err(KIND),
-        };
-        let sum = progress_sum(sequence, state, attempt, forget_ms, packed, detail);
-        if integer(row, HEAD + 3)? != i64::from(sum) {
-            return Err(SUM);
-        }
+    /// What the cells say.
+    pub(super) fn parse_progress(&mut self, cells: &ProgressCells<'_>) -> Result<Progress, Flaw> {
+        let ProgressCells { state, attempt, packed, forget_ms, detail } = *cells;
         self.unpack_progress(state, attempt, forget_ms, detail, packed).ok_or(PACKED)
+    }
+
+    /// The type of this name.
+    pub(super) fn kind(&mut self, name: &str) -> Result<TypeName, Flaw> {
+        shared(&mut self.kinds, name, |kind| TypeName::from_text(kind).ok()).ok_or(PACKED)
     }
 
     fn unpack_head<'a>(&mut self, head: &[u8], body: Option<&'a [u8]>, id: &str, kind: &str) -> Option<HeadRow<'a>> {
@@ -198,7 +263,7 @@ impl Reader {
             }
         };
         let id = if is_integer { JobId::from_integer(id) } else { JobId::from_text(id) }.ok()?;
-        let kind = shared(&mut self.kinds, kind, |kind| TypeName::from_text(kind).ok())?;
+        let kind = self.kind(kind).ok()?;
         unpacker.is_empty().then_some(HeadRow {
             id,
             kind,
@@ -419,8 +484,17 @@ fn integer(row: &Row<'_>, column: usize) -> Result<i64, Flaw> {
     value(row, column)?.as_i64().map_err(|_| KIND)
 }
 
-fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Flaw> {
+/// A cell that has to be a text.
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Flaw> {
     value(row, column)?.as_str().map_err(|_| KIND)
+}
+
+fn maybe_blob<'a>(row: &'a Row<'_>, column: usize) -> Result<Option<&'a [u8]>, Flaw> {
+    match value(row, column)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Blob(blob) => Ok(Some(blob)),
+        ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => Err(KIND),
+    }
 }
 
 fn blob<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a [u8], Flaw> {
@@ -447,7 +521,7 @@ fn state_code(state: &StoredState) -> i64 {
 }
 
 /// The state of a job with this outcome.
-pub(super) fn outcome_code(outcome: Outcome) -> i64 {
+fn outcome_code(outcome: Outcome) -> i64 {
     match outcome {
         Outcome::Completed => COMPLETED,
         Outcome::Failed => FAILED,

@@ -14,7 +14,7 @@ use super::folder::{self, FRESH, Folder, MAIN};
 use super::totals::Totals;
 
 /// The format this version reads and writes, in `PRAGMA user_version`. Any other is refused.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// "proc", in `PRAGMA application_id`.
 const APPLICATION: i64 = 0x7072_6f63;
@@ -23,11 +23,10 @@ const PAGE_BYTES: u32 = 4096;
 
 /// Every table and index, as `sqlite_schema` must have them, by name.
 ///
-/// One table for live and finished jobs: to move a row costs twice what its change does. The two indexes have only the finished
-/// in them: what to forget, and what to show by outcome. Keys append. The notes are few.
-const SCHEMA: [(&str, &str); 6] = [
+/// One table for live and finished jobs: to move a row costs twice what its change does. The one index has only the finished
+/// in it: what to forget. What to show of them is in memory (`store::catalogue`). Keys append. The notes are few.
+const SCHEMA: [(&str, &str); 5] = [
     ("bodies", "CREATE TABLE bodies(sequence INTEGER PRIMARY KEY, body BLOB)"),
-    ("finished", "CREATE INDEX finished ON jobs(state) WHERE forget_ms IS NOT NULL"),
     ("forget", "CREATE INDEX forget ON jobs(forget_ms) WHERE forget_ms IS NOT NULL"),
     (
         "jobs",

@@ -3,18 +3,24 @@
 use rusqlite::{CachedStatement, Connection, ErrorCode, Statement};
 
 use super::batch::{self, Deed};
-use super::row::{LONG, Writer};
+use super::row::{self, Flaw, LONG, Reader, Writer};
 use super::totals::Totals;
 use super::{Archived, Sqlite, StoreError, note, schema};
-use crate::core::record::{Progress, Record, StoredJob, StoredState};
+use crate::core::record::{Outcome, TypeName};
+use crate::core::record::{Progress, Record, StoredJob};
+use crate::store::catalogue::Catalogue;
+use crate::store::outcome_of;
 
 const INSERT: &str = "INSERT INTO jobs VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-const CHANGE_LIVE: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = ?4, progress_sum = ?5, forget_ms = ?6, detail = ?7 \
+const CHANGE_LIVE: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = ?4, progress_sum = ?5 \
+     WHERE sequence = ?1 AND forget_ms IS NULL";
+const END_LIVE: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = ?4, progress_sum = ?5, forget_ms = ?6, detail = ?7 \
      WHERE sequence = ?1 AND forget_ms IS NULL";
 const CHANGE_ARCHIVED: &str = "UPDATE jobs SET state = ?2, attempt = ?3, progress = ?4, progress_sum = ?5, forget_ms = ?6, detail = ?7 \
      WHERE sequence = ?1 AND forget_ms IS NOT NULL";
 const REMOVE_LIVE: &str = "DELETE FROM jobs WHERE sequence = ?1 AND forget_ms IS NULL";
 const REMOVE_ARCHIVED: &str = "DELETE FROM jobs WHERE sequence = ?1 AND forget_ms IS NOT NULL";
+const KIND: &str = "SELECT kind FROM jobs WHERE sequence = ?1";
 const INSERT_LONG: &str = "INSERT INTO bodies VALUES(?1, ?2)";
 const REMOVE_LONG: &str = "DELETE FROM bodies WHERE sequence = ?1";
 const INSERT_NOTE: &str = "INSERT INTO notes VALUES(?1, ?2, ?3)";
@@ -30,6 +36,8 @@ enum Wrong {
     Sql(rusqlite::Error),
     /// The job that should change isn't there.
     Missing(u64),
+    /// The row of this job can't be what was written.
+    Row(u64, Flaw),
 }
 
 impl From<rusqlite::Error> for Wrong {
@@ -92,7 +100,12 @@ impl Sqlite {
         self.refuse_after_failure()?;
         let due = self.due(now_ms, most)?;
         if !due.is_empty() {
-            self.transact(true, &mut |writing| due.iter().try_for_each(|archived| writing.remove(archived.sequence)))?;
+            self.transact(true, &mut |writing| {
+                for Archived { sequence, kind, outcome, .. } in &due {
+                    writing.strike(*sequence, kind.clone(), *outcome)?;
+                }
+                Ok(())
+            })?;
         }
         Ok(due)
     }
@@ -135,25 +148,39 @@ impl Sqlite {
         work: &mut dyn FnMut(&mut Writing<'_>) -> Result<(), Wrong>,
     ) -> Result<Result<(), StoreError>, StoreError> {
         let totals = Totals { commits: self.totals.commits + 1, ..self.totals };
-        let connection = &self.connection;
-        let wrong = match write(connection, &mut self.writer, totals, work) {
-            Ok(totals) => {
+        let Sqlite { connection, writer, reader, catalogue, .. } = self;
+        let writing = Writing::begin(connection, writer, reader, catalogue, totals);
+        let wrong = match writing.and_then(|writing| writing.finish(work)) {
+            Ok((totals, entries)) => {
                 self.totals = totals;
+                self.enter(entries);
                 // It only says less than it could when it can't be written.
                 let _ = self.mark.write(totals.commits);
                 return Ok(Ok(()));
             }
             Err(wrong) => wrong,
         };
+        let connection = &self.connection;
         let undone = if connection.is_autocommit() { Ok(()) } else { run(connection, "ROLLBACK") };
         let error = match wrong {
             Wrong::Sql(error) => self.error(&error),
             Wrong::Missing(sequence) => self.damaged(format!("job {sequence} is missing")),
+            Wrong::Row(sequence, flaw) => self.damaged(format!("job {sequence} isn't what was written: {flaw}")),
         };
         match (error, undone) {
             (StoreError::Full(what), Ok(())) => Ok(Err(StoreError::Full(what))),
             (StoreError::Full(_), Err(error)) => Err(self.fail(self.error(&error))),
             (error, _) => Err(self.fail(error)),
+        }
+    }
+
+    /// What was committed is true of the archive.
+    fn enter(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            match entry {
+                Entry::Added(sequence, kind, outcome) => self.catalogue.add(sequence, &kind, outcome),
+                Entry::Struck(sequence, kind, outcome) => self.catalogue.remove(sequence, &kind, outcome),
+            }
         }
     }
 
@@ -228,38 +255,65 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn write(
-    connection: &Connection,
-    writer: &mut Writer,
-    totals: Totals,
-    work: &mut dyn FnMut(&mut Writing<'_>) -> Result<(), Wrong>,
-) -> Result<Totals, Wrong> {
-    run(connection, "BEGIN IMMEDIATE")?;
-    let mut writing = Writing {
-        insert: connection.prepare_cached(INSERT)?,
-        change_live: connection.prepare_cached(CHANGE_LIVE)?,
-        remove_live: connection.prepare_cached(REMOVE_LIVE)?,
-        connection,
-        writer,
-        totals,
-    };
-    work(&mut writing)?;
-    writing.totals.write(connection)?;
-    run(connection, "COMMIT")?;
-    Ok(writing.totals)
+/// A change of the catalogue, for when the transaction is on disk.
+enum Entry {
+    /// This job has ended like this.
+    Added(u64, TypeName, Outcome),
+    /// This one, which had, is gone or live again.
+    Struck(u64, TypeName, Outcome),
 }
 
 /// A transaction under way.
 struct Writing<'a> {
     connection: &'a Connection,
     writer: &'a mut Writer,
+    reader: &'a mut Reader,
+    /// As it was before.
+    catalogue: &'a Catalogue,
     totals: Totals,
+    entries: Vec<Entry>,
     insert: CachedStatement<'a>,
     change_live: CachedStatement<'a>,
+    end_live: CachedStatement<'a>,
     remove_live: CachedStatement<'a>,
+    kind: CachedStatement<'a>,
 }
 
-impl Writing<'_> {
+impl<'a> Writing<'a> {
+    fn begin(
+        connection: &'a Connection,
+        writer: &'a mut Writer,
+        reader: &'a mut Reader,
+        catalogue: &'a Catalogue,
+        totals: Totals,
+    ) -> Result<Writing<'a>, Wrong> {
+        run(connection, "BEGIN IMMEDIATE")?;
+        Ok(Writing {
+            insert: connection.prepare_cached(INSERT)?,
+            change_live: connection.prepare_cached(CHANGE_LIVE)?,
+            end_live: connection.prepare_cached(END_LIVE)?,
+            remove_live: connection.prepare_cached(REMOVE_LIVE)?,
+            kind: connection.prepare_cached(KIND)?,
+            connection,
+            writer,
+            reader,
+            catalogue,
+            totals,
+            entries: Vec::new(),
+        })
+    }
+
+    /// Does `work` and commits. Gives the totals as they are then, and what to enter into the catalogue.
+    fn finish(
+        mut self,
+        work: &mut dyn FnMut(&mut Writing<'_>) -> Result<(), Wrong>,
+    ) -> Result<(Totals, Vec<Entry>), Wrong> {
+        work(&mut self)?;
+        self.totals.write(self.connection)?;
+        run(self.connection, "COMMIT")?;
+        Ok((self.totals, self.entries))
+    }
+
     fn put(&mut self, job: &StoredJob, progress: &Progress) -> Result<(), Wrong> {
         if job.sequence > self.totals.last_sequence {
             self.totals.last_sequence = job.sequence;
@@ -268,26 +322,48 @@ impl Writing<'_> {
         }
         self.writer.bind_head(&mut self.insert, job)?;
         self.writer.bind_progress(&mut self.insert, 9, job.sequence, progress)?;
+        self.writer.bind_end(&mut self.insert, 13, progress)?;
         self.insert.raw_execute()?;
         if job.body.len() > LONG {
             self.connection.prepare_cached(INSERT_LONG)?.execute((job.sequence.cast_signed(), &*job.body))?;
             self.totals.long += 1;
         }
-        *place(&mut self.totals, progress) += 1;
+        match outcome_of(progress) {
+            None => self.totals.live += 1,
+            Some(outcome) => self.add(job.sequence, job.kind.clone(), outcome),
+        }
         Ok(())
     }
 
     fn change(&mut self, sequence: u64, progress: &Progress) -> Result<(), Wrong> {
-        let live = update(&mut self.change_live, self.writer, sequence, progress)?;
-        let archived = match live {
-            0 => update(&mut *self.connection.prepare_cached(CHANGE_ARCHIVED)?, self.writer, sequence, progress)?,
-            _ => 0,
+        let outcome = outcome_of(progress);
+        let changed = match outcome {
+            None => change(&mut self.change_live, self.writer, sequence, progress)?,
+            Some(_) => end(&mut self.end_live, self.writer, sequence, progress)?,
         };
-        if live + archived == 0 {
+        if !changed {
+            return self.change_archived(sequence, progress);
+        }
+        if let Some(outcome) = outcome {
+            self.totals.live = self.totals.live.saturating_sub(1);
+            let kind = self.kind_of(sequence)?.ok_or(Wrong::Missing(sequence))?;
+            self.add(sequence, kind, outcome);
+        }
+        Ok(())
+    }
+
+    fn change_archived(&mut self, sequence: u64, progress: &Progress) -> Result<(), Wrong> {
+        let (Some(before), Some(kind)) = (self.catalogue.outcome_of(sequence), self.kind_of(sequence)?) else {
+            return Err(Wrong::Missing(sequence));
+        };
+        if !end(&mut *self.connection.prepare_cached(CHANGE_ARCHIVED)?, self.writer, sequence, progress)? {
             return Err(Wrong::Missing(sequence));
         }
-        self.took(live, archived);
-        *place(&mut self.totals, progress) += 1;
+        self.struck(sequence, kind.clone(), before);
+        match outcome_of(progress) {
+            None => self.totals.live += 1,
+            Some(outcome) => self.add(sequence, kind, outcome),
+        }
         Ok(())
     }
 
@@ -296,16 +372,24 @@ impl Writing<'_> {
             self.remove_archived(sequence)?;
             return Ok(());
         }
-        self.took(1, 0);
+        self.totals.live = self.totals.live.saturating_sub(1);
         self.remove_long(sequence)
     }
 
     /// False: there is no such job, or it has not ended.
     fn remove_archived(&mut self, sequence: u64) -> Result<bool, Wrong> {
+        match (self.catalogue.outcome_of(sequence), self.kind_of(sequence)?) {
+            (Some(outcome), Some(kind)) => self.strike(sequence, kind, outcome),
+            (None, _) | (_, None) => Ok(false),
+        }
+    }
+
+    /// Removes a job that has ended. False: it isn't there.
+    fn strike(&mut self, sequence: u64, kind: TypeName, outcome: Outcome) -> Result<bool, Wrong> {
         if self.connection.prepare_cached(REMOVE_ARCHIVED)?.execute([sequence.cast_signed()])? == 0 {
             return Ok(false);
         }
-        self.took(0, 1);
+        self.struck(sequence, kind, outcome);
         self.remove_long(sequence)?;
         Ok(true)
     }
@@ -329,27 +413,46 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Rows that went. Totals that are wrong by now show at the next start; they are no reason to stop here.
-    fn took(&mut self, live: u64, archived: u64) {
-        self.totals.live = self.totals.live.saturating_sub(live);
-        self.totals.archived = self.totals.archived.saturating_sub(archived);
+    /// A job is in the archive.
+    fn add(&mut self, sequence: u64, kind: TypeName, outcome: Outcome) {
+        self.totals.archived += 1;
+        self.entries.push(Entry::Added(sequence, kind, outcome));
+    }
+
+    /// A job isn't in the archive any more. Totals that are wrong by now show at the next start; they are no reason to stop here.
+    fn struck(&mut self, sequence: u64, kind: TypeName, outcome: Outcome) {
+        self.totals.archived = self.totals.archived.saturating_sub(1);
+        self.entries.push(Entry::Struck(sequence, kind, outcome));
+    }
+
+    /// The type of a job, if it is there.
+    fn kind_of(&mut self, sequence: u64) -> Result<Option<TypeName>, Wrong> {
+        let mut rows = self.kind.query([sequence.cast_signed()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let kind = row::text(row, 0).and_then(|kind| self.reader.kind(kind));
+        kind.map(Some).map_err(|flaw| Wrong::Row(sequence, flaw))
     }
 }
 
-fn update(
+/// False: there is no such row.
+fn change(
     statement: &mut Statement<'_>,
     writer: &mut Writer,
     sequence: u64,
     progress: &Progress,
-) -> rusqlite::Result<u64> {
+) -> rusqlite::Result<bool> {
     statement.raw_bind_parameter(1, sequence.cast_signed())?;
     writer.bind_progress(statement, 2, sequence, progress)?;
-    Ok(statement.raw_execute()? as u64)
+    Ok(statement.raw_execute()? > 0)
 }
 
-fn place<'a>(totals: &'a mut Totals, progress: &Progress) -> &'a mut u64 {
-    match &progress.state {
-        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => &mut totals.live,
-        StoredState::Finished { .. } => &mut totals.archived,
-    }
+/// The same where a job ends, or has ended before.
+fn end(
+    statement: &mut Statement<'_>,
+    writer: &mut Writer,
+    sequence: u64,
+    progress: &Progress,
+) -> rusqlite::Result<bool> {
+    writer.bind_end(statement, 6, progress)?;
+    change(statement, writer, sequence, progress)
 }
