@@ -200,8 +200,7 @@ fn scan(
     Ok(seen)
 }
 
-/// All columns of one job.
-pub(super) const ONE: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE sequence = ?1");
+const ONE: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE sequence = ?1");
 
 fn whole_job(connection: &Connection, reader: &mut Reader, sequence: i64) -> Result<Option<StoredJob>, Wrong> {
     let mut statement = connection.prepare_cached(ONE)?;
