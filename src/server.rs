@@ -21,6 +21,7 @@ use crate::actors::clock::Clock;
 use crate::actors::keeper::{CloseStore, Keeper};
 use crate::actors::listener::{Doorman, Endpoint, Listener};
 use crate::actors::questions::PAUSED;
+use crate::actors::statistics::Statistics;
 use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
 use crate::config::{Settings, StoreUrl};
 use crate::core::{JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
@@ -89,7 +90,10 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     bound.announce();
 
-    let (supervisor, keeper) = start(clock, recovered);
+    // They are read over HTTP only.
+    let figures = bound.http.is_some().then(|| Statistics::on_its_own_thread(clock));
+    let statistics = figures.as_ref().map(|(statistics, _)| statistics.clone());
+    let (supervisor, keeper) = start(clock, recovered, statistics);
     // One thread for everything is best on few cores (`benches/server`); more are for connections only.
     let threads: Vec<Arbiter> = (1..settings.threads).map(|_| Arbiter::new()).collect();
     let doorman = Doorman::new(limits.clone(), threads.iter().map(Arbiter::handle).collect());
@@ -99,11 +103,12 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     let socket = bound.deputy_socket.as_ref().map(|(_, path)| path.clone());
     let token = settings.token.as_ref().map(|token| Arc::from(token.expose()));
-    let http = bound.http.map(|listener| {
+    let http = bound.http.zip(figures).map(|(listener, (statistics, snapshots))| {
         let names = settings.http_names.clone().into();
         let safety = Safety { token: token.clone(), names, address: listener.local_addr()?.ip() };
-        let (keeper, doorman, limits) = (keeper.clone(), doorman.clone(), limits.clone());
-        web::serve(listener, web::Parts { supervisor: supervisor.clone(), keeper, limits, doorman, safety })
+        let (supervisor, keeper, doorman) = (supervisor.clone(), keeper.clone(), doorman.clone());
+        let limits = limits.clone();
+        web::serve(listener, web::Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety })
     });
     let http = http.transpose()?;
     let listeners: Vec<Recipient<Close>> = [
@@ -196,7 +201,11 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
 const BODIES_UP_TO: usize = 256;
 
 /// The supervisor on this thread, and the keeper of the store on its own.
-fn start(clock: Clock, recovered: Recovered) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
+fn start(
+    clock: Clock,
+    recovered: Recovered,
+    statistics: Option<Addr<Statistics>>,
+) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
     let Recovered { router, queues, store } = recovered;
     let mut keeper = None;
     let supervisor = Supervisor::create(|ctx| {
@@ -204,7 +213,11 @@ fn start(clock: Clock, recovered: Recovered) -> (Addr<Supervisor>, Option<Addr<K
             let supervisor = ctx.address();
             Keeper::start_in_arbiter(&Arbiter::new().handle(), move |_| Keeper::new(store, clock, supervisor))
         });
-        Supervisor::new(clock, router, queues, keeper.clone())
+        let supervisor = Supervisor::new(clock, router, queues, keeper.clone());
+        match statistics {
+            Some(statistics) => supervisor.reporting_to(statistics),
+            None => supervisor,
+        }
     });
     (supervisor, keeper)
 }

@@ -7,6 +7,7 @@
 //! | [`connection::Connection`] | one per socket | the socket, its buffers, a session |
 //! | [`listener::Listener`] | one per endpoint | a bound socket |
 //! | [`keeper::Keeper`] | 0 or 1, on its own thread | the store |
+//! | [`statistics::Statistics`] | 0 or 1, on its own thread | what queues reported; the snapshot that everybody reads |
 //!
 //! | message | from | to |
 //! |---|---|---|
@@ -26,8 +27,11 @@
 //! | [`keeper::Unearth`], [`keeper::Dig`] | whoever asks | keeper: stored jobs by number, pages of the archive |
 //! | [`keeper::Discard`], [`keeper::KeepNotes`] | whoever asks | keeper: records that go, small values that stay |
 //! | [`keeper::CloseStore`] | `server` | keeper |
+//! | [`statistics::QueueReports`] | queue | statistics: its figures, at most once a second |
+//! | [`statistics::QueueDied`] | supervisor | statistics |
+//! | [`statistics::History`] | `web` | statistics |
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
-//! | [`pulse::Pulse`] | `web` | supervisor, keeper: are you there? |
+//! | [`pulse::Pulse`] | `web` | supervisor, keeper, statistics: are you there? |
 //! | [`browsing::List`], [`queue::BrowseQueue`] | whoever lists jobs | supervisor, queue |
 //! | [`questions::Roll`], [`queue::Hold`] | whoever lists peers | supervisor, queue |
 //! | [`questions::SetPaused`], [`queue::Pause`] | an operator | supervisor, queue |
@@ -48,6 +52,7 @@ pub mod questions;
 pub mod queue;
 pub mod shelf;
 pub mod socket;
+pub mod statistics;
 pub mod supervisor;
 pub mod turn;
 mod unearthing;

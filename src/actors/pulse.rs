@@ -3,6 +3,7 @@
 use actix::{Handler, Message};
 
 use super::keeper::Keeper;
+use super::statistics::Statistics;
 use super::supervisor::Supervisor;
 
 /// Asks an actor for nothing but an answer.
@@ -17,6 +18,12 @@ impl Handler<Pulse> for Supervisor {
 }
 
 impl Handler<Pulse> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, _: Pulse, _: &mut Self::Context) {}
+}
+
+impl Handler<Pulse> for Statistics {
     type Result = ();
 
     fn handle(&mut self, _: Pulse, _: &mut Self::Context) {}

@@ -9,6 +9,7 @@ use super::alarm::Alarm;
 use super::clock::Clock;
 use super::keeper::{Commit, Fetch, Keeper};
 use super::shelf::{self, Shelf};
+use super::statistics::{Reporter, Statistics};
 use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
@@ -24,6 +25,7 @@ pub struct QueueActor {
     /// The time of this turn, once it was asked for.
     now: Option<Now>,
     alarm: Alarm,
+    reporter: Reporter,
     peers: PeerMap<Desk>,
     outbox: Outbox,
     /// Peers that hear something at the end of this turn.
@@ -50,12 +52,14 @@ impl QueueActor {
         clock: Clock,
         supervisor: Addr<Supervisor>,
         keeper: Option<Addr<Keeper>>,
+        statistics: Option<Addr<Statistics>>,
     ) -> QueueActor {
         QueueActor {
             queue,
             clock,
             now: None,
             alarm: Alarm::default(),
+            reporter: Reporter::new(statistics),
             peers: PeerMap::default(),
             outbox,
             told: Vec::new(),
@@ -113,6 +117,8 @@ impl Actor for QueueActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         turn::begin(ctx);
+        let now = self.now();
+        self.reporter.introduce(now, &mut self.queue);
     }
 }
 
@@ -121,7 +127,8 @@ impl Settle for QueueActor {
         let mut now = self.now();
         loop {
             self.queue.settle(now, &mut self.outbox);
-            let next = self.queue.next_alarm().map(|at| self.clock.instant(at));
+            let alarms = [self.queue.next_alarm(), self.reporter.next(now, &self.queue)];
+            let next = alarms.into_iter().flatten().min().map(|at| self.clock.instant(at));
             if !self.alarm.rings(next, self.clock.instant(now.at), wake) {
                 break;
             }
@@ -130,6 +137,7 @@ impl Settle for QueueActor {
         }
         self.keep(ctx);
         self.speak();
+        self.reporter.report(now, &mut self.queue);
         self.now = None;
         if self.draining && self.queue.census().running == 0 && self.held.is_empty() {
             self.draining = false;

@@ -13,6 +13,7 @@ use super::clock::Clock;
 use super::keeper::{Keeper, Recall};
 use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
 use super::shelf::{self, Shelf};
+use super::statistics::{QueueDied, Statistics};
 use super::turn::{self, Settle};
 use super::{Close, Notices};
 use crate::core::job::PeerMap;
@@ -27,6 +28,7 @@ use crate::core::{
 pub struct Supervisor {
     clock: Clock,
     pub(super) keeper: Option<Addr<Keeper>>,
+    statistics: Option<Addr<Statistics>>,
     /// Queues of the last process, until their actors are started.
     recovered: Vec<Queue>,
     pub(super) router: Router,
@@ -76,6 +78,7 @@ impl Supervisor {
         Supervisor {
             clock,
             keeper,
+            statistics: None,
             recovered: queues,
             router,
             routes: Routes::default(),
@@ -89,9 +92,16 @@ impl Supervisor {
         }
     }
 
+    /// The same, whose queues report to these statistics.
+    pub fn reporting_to(mut self, statistics: Addr<Statistics>) -> Supervisor {
+        self.statistics = Some(statistics);
+        self
+    }
+
     fn start_queue(&mut self, queue: Queue, outbox: Outbox, ctx: &mut Context<Self>) {
         assert_eq!(queue.number() as usize, self.queues.len(), "queues are numbered as they are opened");
-        let address = QueueActor::new(queue, outbox, self.clock, ctx.address(), self.keeper.clone()).start();
+        let (keeper, statistics) = (self.keeper.clone(), self.statistics.clone());
+        let address = QueueActor::new(queue, outbox, self.clock, ctx.address(), keeper, statistics).start();
         if self.drain.is_some() {
             address.do_send(DrainQueue);
         }
@@ -370,6 +380,9 @@ impl Supervisor {
         census.failed += census.live() - stored.len() as u64;
         (census.scheduled, census.queued, census.running) = (0, 0, 0);
         self.buried += census;
+        if let Some(statistics) = &self.statistics {
+            statistics.do_send(QueueDied { queue, buried: self.buried });
+        }
         let mut told: HashMap<Peer, Vec<JobId>> = HashMap::new();
         for job in lost {
             told.entry(job.master).or_default().push(job.id);

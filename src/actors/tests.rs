@@ -11,8 +11,10 @@ use tokio::time::timeout;
 use super::clock::Clock;
 use super::keeper::{Dig, Discard, Keeper};
 use super::listener::{Doorman, Endpoint, Listener};
+use super::statistics::{History, Snapshots, Statistics};
 use super::supervisor::{KillQueue, Supervisor, Survey};
-use crate::core::{Limits, Router};
+use crate::core::statistics::{Range, Snapshot};
+use crate::core::{Census, Limits, Router};
 use crate::protocols::{Session, gloom};
 use crate::store::{Memory, Query};
 
@@ -33,14 +35,20 @@ impl Server {
 
     /// One whose durable jobs outlive their queue.
     async fn start_with_store() -> Server {
+        Server::start_with_figures().await.0
+    }
+
+    /// The same, where its figures can be read too.
+    async fn start_with_figures() -> (Server, Addr<Statistics>, Snapshots) {
         let (limits, clock) = (Arc::new(Limits::default()), Clock::start());
+        let (statistics, snapshots) = Statistics::on_its_own_thread(clock);
         let router = Router::new(limits.clone());
         let mut keeper = None;
         let supervisor = Supervisor::create(|ctx| {
             keeper = Some(Keeper::new(Box::new(Memory::default()), clock, ctx.address()).start());
-            Supervisor::new(clock, router, Vec::new(), keeper.clone())
+            Supervisor::new(clock, router, Vec::new(), keeper.clone()).reporting_to(statistics.clone())
         });
-        Server::listen(supervisor, keeper, limits).await
+        (Server::listen(supervisor, keeper, limits).await, statistics, snapshots)
     }
 
     async fn listen(supervisor: Addr<Supervisor>, keeper: Option<Addr<Keeper>>, limits: Arc<Limits>) -> Server {
@@ -195,4 +203,51 @@ async fn places_are_limited_and_given_back() {
         }
     }
     panic!("the place was never given back");
+}
+
+/// Waits until the figures are such; what they are meanwhile balances.
+async fn figures(snapshots: &mut Snapshots, are_such: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    let such = |snapshot: &Arc<Snapshot>| {
+        assert!(snapshot.total.census.is_balanced(), "{snapshot:?}");
+        are_such(snapshot)
+    };
+    timeout(Duration::from_secs(10), snapshots.wait_for(such)).await.expect("such figures within 10 s").unwrap().clone()
+}
+
+/// What happens is in the figures soon, also what happened in a queue that died.
+#[actix::test]
+async fn figures_follow_what_happens() {
+    let (server, statistics, mut snapshots) = Server::start_with_figures().await;
+    let (mut master, mut worker) = (Client::connect(server.masters).await, Client::connect(server.workers).await);
+    worker.ask(r#"{"action":"join","type":"t"}"#).await;
+    let snapshot = figures(&mut snapshots, |snapshot| snapshot.queues.len() == 1).await;
+    assert_eq!(
+        (snapshot.queues[0].kind.text().as_ref(), snapshot.queues[0].workers, snapshot.queues[0].idle),
+        ("t", 1, 1)
+    );
+
+    master.ask(SUBMIT).await;
+    worker.hear().await;
+    worker.ask(r#"{"action":"respond","body":2}"#).await;
+    let census = Census { accepted: 1, completed: 1, ..Census::default() };
+    let snapshot = figures(&mut snapshots, |snapshot| snapshot.total.census == census).await;
+    let of_queue = &snapshot.queues[0].figures;
+    assert_eq!((of_queue.census, of_queue.wait.count, of_queue.run.count), (census, 1, 1));
+    figures(&mut snapshots, |snapshot| snapshot.total.rate_out == 0.1 && snapshot.total.spark.len() == 60).await;
+    let kind = Some(snapshot.queues[0].kind.clone());
+    let day = statistics.send(History { queue: kind, range: Range::Day }).await.unwrap();
+    assert_eq!(day.iter().map(|point| point.ended).sum::<u32>(), 1);
+
+    // Two in line, one of which the store has.
+    drop(worker);
+    figures(&mut snapshots, |snapshot| snapshot.queues[0].last_worker_left_ms.is_some()).await;
+    master.ask(r#"{"action":"submit","id":"kept","type":"t","body":1,"durable":true}"#).await;
+    master.ask(SUBMIT).await;
+    figures(&mut snapshots, |snapshot| snapshot.total.census.queued == 2).await;
+    server.supervisor.send(KillQueue(0)).await.unwrap();
+    let census = Census { accepted: 3, completed: 1, failed: 1, queued: 1, ..Census::default() };
+    let snapshot = figures(&mut snapshots, |snapshot| snapshot.total.census == census).await;
+    let live: Vec<(u32, Census)> = snapshot.queues.iter().map(|queue| (queue.queue, queue.figures.census)).collect();
+    assert_eq!(live, [(1, Census { accepted: 1, queued: 1, ..Census::default() })]);
+    assert_eq!(server.supervisor.send(Survey).await.unwrap(), census);
 }

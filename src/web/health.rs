@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 )]
 pub async fn healthz(site: web::Data<Site>) -> Result<HttpResponse, Problem> {
     let is_well = has_pulse(&site.supervisor).await
+        && has_pulse(&site.statistics).await
         && match &site.keeper {
             Some(keeper) => has_pulse(keeper).await,
             None => true,

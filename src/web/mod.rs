@@ -63,6 +63,7 @@ use self::safety::{CameInOn, Safety};
 use crate::actors::keeper::Keeper;
 use crate::actors::listener::Doorman;
 use crate::actors::socket;
+use crate::actors::statistics::{Snapshots, Statistics};
 use crate::actors::supervisor::Supervisor;
 use crate::core::Limits;
 
@@ -115,6 +116,10 @@ pub struct Parts {
     pub supervisor: Addr<Supervisor>,
     /// Who keeps the store, if there is one.
     pub keeper: Option<Addr<Keeper>>,
+    /// Who keeps the histories.
+    pub statistics: Addr<Statistics>,
+    /// Where all figures are read.
+    pub snapshots: Snapshots,
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Who may come: connections of all protocols are counted together.
@@ -131,6 +136,10 @@ pub struct Site {
     pub keeper: Option<Addr<Keeper>>,
     /// Where requests meet the actors.
     pub desk: Desk,
+    /// Who keeps the histories.
+    pub statistics: Addr<Statistics>,
+    /// Where all figures are read.
+    pub snapshots: Snapshots,
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Who may ask.
@@ -177,9 +186,10 @@ pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
     let (draining, is_draining) = watch::channel(false);
     let (doorman, limits) = (parts.doorman.clone(), parts.limits.clone());
     let application = move || {
-        let Parts { supervisor, keeper, limits, doorman, safety } = parts.clone();
+        let Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety } = parts.clone();
         let desk = Desk::start(Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman });
-        let site = Site { supervisor, keeper, desk, limits, safety, draining: is_draining.clone() };
+        let draining = is_draining.clone();
+        let site = Site { supervisor, keeper, desk, statistics, snapshots, limits, safety, draining };
         App::new().app_data(Data::new(site)).configure(|config| routes().register(config)).wrap(from_fn(guard))
     };
     let server = HttpServer::new(application)

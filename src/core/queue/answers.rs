@@ -118,7 +118,7 @@ impl Queue {
         match answer {
             Answer::Complete(result) => {
                 out.tell(peer, done, stored);
-                let run = self.end_run(run, AttemptEnd::Completed);
+                let run = self.end_run(now, run, AttemptEnd::Completed);
                 let job = &self.jobs[key as usize];
                 if job.policy.keep_ms > 0 || self.is_watched(job.sequence) {
                     self.remember(now, &run, AttemptEnd::Completed, None);
@@ -131,7 +131,7 @@ impl Queue {
             }
             Answer::Release { delay_ms } => {
                 out.tell(peer, done, stored);
-                let run = self.end_run(run, AttemptEnd::Released);
+                let run = self.end_run(now, run, AttemptEnd::Released);
                 self.jobs[run.job as usize].attempt -= 1;
                 self.wait_again(now, run.job, delay_ms, out);
             }
@@ -151,7 +151,7 @@ impl Queue {
     }
 
     fn fail(&mut self, now: Now, run: u32, error: Body, retry: bool, delay_ms: Option<u64>, out: &mut Outbox) {
-        let run = self.end_run(run, AttemptEnd::Failed);
+        let run = self.end_run(now, run, AttemptEnd::Failed);
         self.remember(now, &run, AttemptEnd::Failed, Some(error.clone()));
         let job = &self.jobs[run.job as usize];
         if retry && job.attempt < job.policy.max_attempts {
@@ -164,7 +164,7 @@ impl Queue {
 
     /// RUNNING → QUEUED without the worker's word, or FAILED where the attempts are used up.
     pub(super) fn give_back(&mut self, now: Now, run: u32, end: AttemptEnd, out: &mut Outbox) {
-        let run = self.end_run(run, end);
+        let run = self.end_run(now, run, end);
         self.remember(now, &run, end, None);
         let job = &self.jobs[run.job as usize];
         if job.attempt < job.policy.max_attempts {
@@ -185,7 +185,14 @@ impl Queue {
     }
 
     /// Out of RUNNING; the caller says where to.
-    pub(super) fn end_run(&mut self, run: u32, end: AttemptEnd) -> Run {
+    pub(super) fn end_run(&mut self, now: Now, run: u32, end: AttemptEnd) -> Run {
+        let ended = self.take_run(run, end);
+        self.meter.ran(now.at.0.saturating_sub(ended.started.0));
+        ended
+    }
+
+    /// The same for an attempt that counts as if it had never been.
+    pub(super) fn take_run(&mut self, run: u32, end: AttemptEnd) -> Run {
         let ended = self.runs.remove(run as usize);
         self.census.running -= 1;
         if let Some(worker) = self.workers.of(ended.worker) {

@@ -63,7 +63,7 @@ impl Queue {
             State::Running(run) => {
                 let receipt = Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries };
                 self.void(run, receipt);
-                let run = self.end_run(run, AttemptEnd::Cancelled);
+                let run = self.end_run(now, run, AttemptEnd::Cancelled);
                 self.remember(now, &run, AttemptEnd::Cancelled, None);
                 out.notices.push((run.worker, Notice::Withdrawn { receipt }));
             }
@@ -131,6 +131,7 @@ impl Queue {
             Outcome::Completed => return Err(Refusal::AlreadyCompleted),
             Outcome::Expired => return Err(Refusal::AlreadyFinished),
         }
+        self.meter.begins_again(finished.outcome);
         self.stop_keeping(key);
         let job = &mut self.jobs[key as usize];
         job.attempt = 0;

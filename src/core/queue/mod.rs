@@ -11,12 +11,14 @@
 //! | `endings` | into a terminal state, and out of the books |
 //! | `said` | what was accepted of workers that have no connection |
 //! | `reports` | what people ask of it |
+//! | `figures` | what it tells the statistics |
 //! | `records` | what the store has to know, and what it gives back at start |
 //! | `stowage` | bodies that only the store holds |
 
 mod answers;
 mod deeds;
 mod endings;
+mod figures;
 mod records;
 mod reports;
 mod said;
@@ -37,11 +39,14 @@ use super::job::{
     AttemptEnd, Job, JobId, Links, OnMasterGone, Outcome, Peer, PeerName, QueueNo, Request, State, TypeName,
 };
 use super::masters::Masters;
+use super::statistics::Meter;
 use super::waiting::{Slot, Waiting};
 use super::workers::Workers;
 pub use reports::Holding;
 use said::Said;
 use stowage::Stowage;
+
+pub use figures::Standing;
 
 /// At most this many failed transient jobs stay readable per queue (`spec/jobs.md`, `keep_failed_ms`).
 const MAX_KEPT_FAILURES: usize = 10_000;
@@ -84,6 +89,7 @@ pub struct Queue {
     /// Failed transient ones among them: when and which, and its key.
     kept_failures: BTreeMap<(Moment, u64), u32>,
     census: Census,
+    meter: Meter,
     paused: bool,
     draining: bool,
     /// What was accepted of workers that have no connection.
@@ -132,6 +138,7 @@ impl Queue {
             mortal: 0,
             kept_failures: BTreeMap::new(),
             census: Census::default(),
+            meter: Meter::default(),
             paused: false,
             draining: false,
             said: Said::default(),
@@ -387,6 +394,9 @@ impl Queue {
     fn assign(&mut self, now: Now, key: u32, peer: Peer, out: &mut Outbox) {
         let worker = self.workers.of(peer).expect("a worker in line is known");
         let job = &mut self.jobs[key as usize];
+        if let State::Queued(since) = job.state {
+            self.meter.waited(now.at.0.saturating_sub(since.0));
+        }
         let lease_ms = job.policy.lease_ms.unwrap_or(worker.lease_ms);
         let ends = self.leases.add(now.at, lease_ms, key, job.sequence);
         let run = Run {

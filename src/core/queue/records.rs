@@ -97,7 +97,7 @@ impl Queue {
             State::Running(run) => {
                 let receipt = Receipt { queue: self.number, key, sequence: job.sequence, delivery: job.deliveries };
                 self.void(run, receipt);
-                let run = self.end_run(run, AttemptEnd::Cancelled);
+                let run = self.take_run(run, AttemptEnd::Cancelled);
                 out.notices.push((run.worker, Notice::Withdrawn { receipt }));
             }
             State::Finished(_) => return,
@@ -169,7 +169,10 @@ impl Queue {
             let ended = self.census.of(outcome);
             // It may have ended in a queue that has died since, which counted it.
             match ended.checked_sub(1) {
-                Some(rest) => *ended = rest,
+                Some(rest) => {
+                    *ended = rest;
+                    self.meter.begins_again(outcome);
+                }
                 None => self.census.accepted += 1,
             }
         }

@@ -4,6 +4,7 @@
 
 use super::histogram::Histogram;
 use super::tally::Tally;
+use crate::core::job::Outcome;
 
 /// What a queue measures between two reports.
 #[derive(Default, Debug)]
@@ -63,14 +64,13 @@ impl Meter {
         self.counted.get_or_insert_default().run.record(us);
     }
 
-    /// A failed job begins again.
-    pub fn retried_failed(&mut self) {
-        self.retried.failed += 1;
-    }
-
-    /// A cancelled job begins again.
-    pub fn retried_cancelled(&mut self) {
-        self.retried.cancelled += 1;
+    /// A job that had ended so begins again.
+    pub fn begins_again(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Failed => self.retried.failed += 1,
+            Outcome::Cancelled => self.retried.cancelled += 1,
+            Outcome::Completed | Outcome::Expired => {}
+        }
     }
 
     /// How many jobs began again since the start.
@@ -96,7 +96,7 @@ mod tests {
         let mut meter = Meter::default();
         (0..100).for_each(|us| meter.waited(us));
         meter.ran(7);
-        meter.retried_failed();
+        meter.begins_again(Outcome::Failed);
         let times = meter.take();
         assert_eq!((times.wait.count(), times.run.percentile(50)), (100, Some(7)));
         assert!(meter.counted.is_none());

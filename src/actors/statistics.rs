@@ -1,0 +1,166 @@
+//! The statistics of the server: queues report, a [`Book`] adds up, everybody reads the snapshot that is published at most once
+//! a second. No request ever asks a queue.
+//!
+//! It has a thread of its own, since with thousands of busy queues a snapshot takes milliseconds that no job should wait. Its
+//! one timer runs only while something changes.
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
+use actix_rt::Arbiter;
+use tokio::sync::watch;
+
+use super::alarm::Alarm;
+use super::clock::Clock;
+use super::turn::{self, Settle};
+use crate::core::statistics::book::PUBLISH_EVERY_MS;
+use crate::core::statistics::{Book, Point, Range, Report, Snapshot};
+use crate::core::{Census, Moment, Now, Queue, QueueNo, Standing, TypeName};
+
+/// Adds up what queues report.
+pub struct Statistics {
+    book: Book,
+    clock: Clock,
+    alarm: Alarm,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+/// Where everybody reads.
+pub type Snapshots = watch::Receiver<Arc<Snapshot>>;
+
+impl Statistics {
+    /// Nothing has happened yet.
+    pub fn new(clock: Clock) -> (Statistics, Snapshots) {
+        let (snapshots, readers) = watch::channel(Arc::default());
+        (Statistics { book: Book::new(clock.now()), clock, alarm: Alarm::default(), snapshots }, readers)
+    }
+
+    /// The same on a thread of its own.
+    pub fn on_its_own_thread(clock: Clock) -> (Addr<Statistics>, Snapshots) {
+        let (statistics, readers) = Statistics::new(clock);
+        (Statistics::start_in_arbiter(&Arbiter::new().handle(), move |_| statistics), readers)
+    }
+}
+
+impl Actor for Statistics {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        turn::begin(ctx);
+    }
+}
+
+impl Settle for Statistics {
+    fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+        loop {
+            let now = self.clock.now();
+            if let Some(snapshot) = self.book.publish(now) {
+                self.snapshots.send_replace(snapshot);
+            }
+            let next = self.book.next_publication().map(|at| self.clock.instant(at));
+            if !self.alarm.rings(next, self.clock.instant(now.at), wake) {
+                return;
+            }
+        }
+    }
+}
+
+/// What a queue says of itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct QueueReports(pub Box<Report>);
+
+impl Handler<QueueReports> for Statistics {
+    type Result = ();
+
+    fn handle(&mut self, QueueReports(report): QueueReports, _: &mut Self::Context) {
+        self.book.enter(self.clock.now(), *report);
+    }
+}
+
+/// A queue has died, and what only memory had of it is buried.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct QueueDied {
+    /// Its number.
+    pub queue: QueueNo,
+    /// What became of the jobs of all queues that ever died, but for those that live on in another one.
+    pub buried: Census,
+}
+
+impl Handler<QueueDied> for Statistics {
+    type Result = ();
+
+    fn handle(&mut self, QueueDied { queue, buried }: QueueDied, _: &mut Self::Context) {
+        self.book.queue_died(self.clock.now(), queue, buried);
+    }
+}
+
+/// What happened in each step of a range, oldest first? As [`Book::history`]; empty where there is no such queue.
+#[derive(Message)]
+#[rtype(result = "Vec<Point>")]
+pub struct History {
+    /// Of this type; none: of all.
+    pub queue: Option<TypeName>,
+    /// How far back, and how finely.
+    pub range: Range,
+}
+
+impl Handler<History> for Statistics {
+    type Result = MessageResult<History>;
+
+    fn handle(&mut self, History { queue, range }: History, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.book.history(self.clock.now(), queue.as_ref(), range).unwrap_or_default())
+    }
+}
+
+/// A queue's way to the statistics: it reports what changed at once, but at most once a second; so the last change is told a
+/// second later at the latest.
+pub(super) struct Reporter {
+    statistics: Option<Addr<Statistics>>,
+    /// What was reported last.
+    told: Option<Standing>,
+    /// Something else is so now.
+    has_news: bool,
+    /// The next report is not before.
+    not_before: Moment,
+}
+
+impl Reporter {
+    /// Nothing was reported yet. Without statistics nothing ever is.
+    pub(super) fn new(statistics: Option<Addr<Statistics>>) -> Reporter {
+        Reporter { statistics, told: None, has_news: false, not_before: Moment::default() }
+    }
+
+    /// Says what a queue came with out of the store, if it did.
+    pub(super) fn introduce(&mut self, now: Now, queue: &mut Queue) {
+        if let Some(statistics) = &self.statistics
+            && queue.census().accepted > 0
+        {
+            self.told = Some(queue.standing());
+            statistics.do_send(QueueReports(Box::new(queue.restored_figures(now))));
+        }
+    }
+
+    /// When there is something to report later; none where there is nothing, or something now.
+    pub(super) fn next(&mut self, now: Now, queue: &Queue) -> Option<Moment> {
+        if self.statistics.is_none() {
+            return None;
+        }
+        self.has_news = self.has_news || self.told != Some(queue.standing());
+        (self.has_news && self.not_before > now.at).then_some(self.not_before)
+    }
+
+    /// Reports what [`Reporter::next`] found, if it is time for it.
+    pub(super) fn report(&mut self, now: Now, queue: &mut Queue) {
+        if let Some(statistics) = &self.statistics
+            && self.has_news
+            && self.not_before <= now.at
+        {
+            self.told = Some(queue.standing());
+            self.has_news = false;
+            self.not_before = now.at.after_ms(PUBLISH_EVERY_MS);
+            statistics.do_send(QueueReports(Box::new(queue.figures(now))));
+        }
+    }
+}
