@@ -144,9 +144,7 @@ impl Reporter {
 
     /// When there is something to report later; none where there is nothing, or something now.
     pub(super) fn next(&mut self, now: Now, queue: &Queue) -> Option<Moment> {
-        if self.statistics.is_none() {
-            return None;
-        }
+        self.statistics.as_ref()?;
         self.has_news = self.has_news || self.told != Some(queue.standing());
         (self.has_news && self.not_before > now.at).then_some(self.not_before)
     }

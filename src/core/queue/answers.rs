@@ -192,6 +192,7 @@ impl Queue {
     }
 
     /// The same for an attempt that counts as if it had never been.
+    #[inline]
     pub(super) fn take_run(&mut self, run: u32, end: AttemptEnd) -> Run {
         let ended = self.runs.remove(run as usize);
         self.census.running -= 1;

@@ -55,13 +55,13 @@ impl Meter {
     /// A job left the line for a worker after so many microseconds.
     #[inline]
     pub fn waited(&mut self, us: u64) {
-        self.counted.get_or_insert_default().wait.record(us);
+        self.counted().wait.record(us);
     }
 
     /// An attempt ended after so many microseconds.
     #[inline]
     pub fn ran(&mut self, us: u64) {
-        self.counted.get_or_insert_default().run.record(us);
+        self.counted().run.record(us);
     }
 
     /// A job that had ended so begins again.
@@ -84,6 +84,20 @@ impl Meter {
             Some(counted) => Times { wait: counted.wait.tally(), run: counted.run.tally() },
             None => Times::default(),
         }
+    }
+
+    #[inline]
+    fn counted(&mut self) -> &mut Counted {
+        if self.counted.is_none() {
+            self.begin();
+        }
+        self.counted.as_mut().expect("it has just begun")
+    }
+
+    /// Once a second at most, so it is kept out of the way of the others.
+    #[cold]
+    fn begin(&mut self) {
+        self.counted = Some(Box::default());
     }
 }
 
