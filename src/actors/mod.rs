@@ -26,6 +26,7 @@
 //! | [`supervisor::ArchiveForgot`] | keeper | supervisor: ids that are free again |
 //! | [`keeper::Unearth`], [`keeper::Dig`] | whoever asks | keeper: stored jobs by number, pages of the archive |
 //! | [`keeper::Discard`], [`keeper::KeepNotes`] | whoever asks | keeper: records that go, small values that stay |
+//! | [`keeper::Figures`], [`keeper::WatchFigures`], [`keeper::Tallies`] | whoever asks | keeper: sizes, commit times, counts of the archive |
 //! | [`keeper::CloseStore`] | `server` | keeper |
 //! | [`statistics::QueueReports`] | queue | statistics: its figures, at most once a second |
 //! | [`statistics::QueueDied`] | supervisor | statistics |

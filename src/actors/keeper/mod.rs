@@ -6,12 +6,14 @@
 //! | file | its noun |
 //! |---|---|
 //! | `errands` | what people ask of the store, done in pieces between commits |
+//! | `figures` | what operators want to know of the store |
 //! | `notes` | small values beside the jobs, kept in the same commits |
 //! | `reply` | an answer that comes later |
 //!
 //! The keeper decides nothing about jobs, and nobody on the way of a job waits for an errand.
 
 mod errands;
+mod figures;
 mod notes;
 mod reply;
 #[cfg(test)]
@@ -26,6 +28,8 @@ use tokio::time::Instant;
 
 use self::errands::Errands;
 pub use self::errands::{Dig, Discard, Unearth};
+use self::figures::Gauge;
+pub use self::figures::{Figures, StoreFigures, Tallies, WatchFigures};
 pub use self::notes::KeepNotes;
 use self::notes::Notes;
 pub use self::reply::Later;
@@ -54,6 +58,7 @@ pub struct Keeper {
     fetches: Vec<Fetch>,
     recalls: Vec<Recall>,
     errands: Errands,
+    gauge: Gauge,
     tidy_at: Instant,
     alarm: Alarm,
     /// There was no room even for the ends of jobs: once said.
@@ -73,6 +78,7 @@ impl Keeper {
             fetches: Vec::new(),
             recalls: Vec::new(),
             errands: Errands::default(),
+            gauge: Gauge::new(),
             tidy_at,
             alarm: Alarm::default(),
             full: false,
@@ -89,8 +95,10 @@ impl Keeper {
         let mut records: Vec<Record> = self.commits.iter_mut().flat_map(|commit| commit.records.drain(..)).collect();
         let jobs = records.len();
         records.extend(self.notes.records());
+        let begin = std::time::Instant::now();
         match store.commit(&records) {
             Ok(()) => {
+                self.gauge.committed(records.len(), begin.elapsed());
                 self.full = false;
                 self.notes.kept();
                 self.tell(&[]);
@@ -114,8 +122,10 @@ impl Keeper {
         let new: HashSet<u64> = refused.iter().map(|(_, sequence)| *sequence).collect();
         let is_old = |record: &&Record| record.sequence().is_none_or(|sequence| !new.contains(&sequence));
         let old: Vec<Record> = records.iter().filter(is_old).cloned().chain(self.notes.records()).collect();
+        let begin = std::time::Instant::now();
         match store.commit(&old) {
             Ok(()) => {
+                self.gauge.committed(old.len(), begin.elapsed());
                 self.notes.kept();
                 self.tell(&refused);
             }
@@ -220,6 +230,9 @@ impl Settle for Keeper {
         }
         if self.store.is_some() && self.alarm.rings(Some(self.tidy_at), Instant::now(), wake) {
             self.tidy();
+            if let Some(store) = &self.store {
+                self.gauge.publish_if_due(&**store, self.full);
+            }
             wake.waker().wake_by_ref();
         }
     }

@@ -190,6 +190,31 @@ async fn who_asks_a_keeper_that_closes_hears_that() {
     assert!(asked.is_err() && kept.is_err());
 }
 
+#[actix::test]
+async fn figures_are_those_of_the_store() {
+    let (keeper, is_full) = keeper(&jobs(8));
+    let mut watched = keeper.send(WatchFigures).await.unwrap();
+    assert_eq!(*watched.borrow_and_update(), StoreFigures::default());
+    for number in 0..3 {
+        keeper.send(note(&format!("{number}"), Some(b"1"))).await.unwrap().unwrap();
+    }
+    let figures = keeper.send(Figures).await.unwrap();
+    assert_eq!((figures.commits, figures.records, figures.is_full), (3, 3, false));
+    assert_eq!((figures.commit.count, figures.committed.count), (3, 3));
+    assert!(figures.last_commit_us <= figures.longest_commit_us && figures.commit.p50 <= figures.commit.p99);
+    assert!(watched.has_changed().unwrap());
+    assert_eq!(*watched.borrow_and_update(), figures);
+
+    is_full.store(true, Ordering::Relaxed);
+    assert_eq!(keeper.send(note("a", Some(b"1"))).await.unwrap(), Err(NoRoom));
+    // Nobody asks now: it is published by itself.
+    tokio::time::timeout(Duration::from_secs(10), watched.wait_for(|figures| figures.is_full)).await.unwrap().unwrap();
+    assert_eq!(keeper.send(Figures).await.unwrap().commits, 3);
+
+    let tally = Tally { completed: 2, failed: 2, ..Tally::default() };
+    assert_eq!(keeper.send(Tallies).await.unwrap(), [(TypeName::unnamed(), tally)]);
+}
+
 /// Every note.
 #[derive(Message)]
 #[rtype(result = "Vec<(Arc<str>, Body)>")]
