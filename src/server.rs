@@ -24,11 +24,13 @@ use crate::actors::questions::PAUSED;
 use crate::actors::statistics::Statistics;
 use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
 use crate::config::{Settings, StoreUrl};
-use crate::core::{JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
+use crate::core::{Body, JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
 use crate::protocols::{Session, deputy, gloom, native};
 use crate::store::sqlite::Options;
 use crate::store::{Recalled, Sqlite, Store, StoreError};
 use crate::web;
+use crate::web::desk::Reach;
+use crate::web::outside::{self, Beginning, Outside};
 use crate::web::safety::Safety;
 
 /// Why a server can't start: one line that says what, where, and what to do.
@@ -84,7 +86,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let bound = Bound::all(settings)?;
     let clock = Clock::start();
     let limits = Arc::new(settings.limits.clone());
-    let recovered = recover(settings, clock, &limits)?;
+    let mut recovered = recover(settings, clock, &limits)?;
     if let Some(path) = &settings.ports_file {
         bound.write_ports(path).map_err(|why| StartError::PortsFile { path: path.clone(), why })?;
     }
@@ -93,6 +95,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     // They are read over HTTP only.
     let figures = bound.http.is_some().then(|| Statistics::on_its_own_thread(clock));
     let statistics = figures.as_ref().map(|(statistics, _)| statistics.clone());
+    let notes = std::mem::take(&mut recovered.notes);
     let (supervisor, keeper) = start(clock, recovered, statistics);
     // One thread for everything is best on few cores (`benches/server`); more are for connections only.
     let threads: Vec<Arbiter> = (1..settings.threads).map(|_| Arbiter::new()).collect();
@@ -103,12 +106,20 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     let socket = bound.deputy_socket.as_ref().map(|(_, path)| path.clone());
     let token = settings.token.as_ref().map(|token| Arc::from(token.expose()));
-    let http = bound.http.zip(figures).map(|(listener, (statistics, snapshots))| {
+    // Nobody can ask for an action without HTTP, but those of the last process go on.
+    let outside = if bound.http.is_some() || !notes.is_empty() {
+        let reach = Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman: doorman.clone() };
+        Outside::start(bound.beginning_outside(settings, reach, limits.clone(), notes)).await
+    } else {
+        None
+    };
+    let http = bound.http.zip(figures).zip(outside).map(|((listener, (statistics, snapshots)), outside)| {
         let names = settings.http_names.clone().into();
         let safety = Safety { token: token.clone(), names, address: listener.local_addr()?.ip() };
         let (supervisor, keeper, doorman) = (supervisor.clone(), keeper.clone(), doorman.clone());
         let limits = limits.clone();
-        web::serve(listener, web::Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety })
+        let parts = web::Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety, outside };
+        web::serve(listener, parts)
     });
     let http = http.transpose()?;
     let listeners: Vec<Recipient<Close>> = [
@@ -161,23 +172,32 @@ struct Recovered {
     router: Router,
     queues: Vec<Queue>,
     store: Option<Box<dyn Store>>,
+    /// What the thread of outgoing calls has kept.
+    notes: Vec<(Arc<str>, Body)>,
 }
 
 /// What the last process left, if it is kept at all.
 fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Recovered, StartError> {
     let folder = match &settings.store {
         StoreUrl::Memory => {
-            return Ok(Recovered { router: Router::new(limits.clone()), queues: Vec::new(), store: None });
+            return Ok(Recovered {
+                router: Router::new(limits.clone()),
+                queues: Vec::new(),
+                store: None,
+                notes: Vec::new(),
+            });
         }
         StoreUrl::File(folder) => folder,
     };
     let mut store: Box<dyn Store> = Box::new(Sqlite::open(folder, Options::default())?);
+    let mut notes = Vec::new();
     let mut recovery = Recovery::new(clock.now(), limits.clone());
     let found = store.recover(BODIES_UP_TO, &mut |recalled| match recalled {
         Recalled::Live { job, body_bytes } => recovery.live(*job, body_bytes),
         Recalled::Archived(archived) => {
             recovery.archived(&archived.id, archived.sequence, &archived.kind, archived.outcome);
         }
+        Recalled::Note { key, value } if outside::is_ours(&key) => notes.push((key, value)),
         Recalled::Note { key, .. } => {
             if let Some(kind) = key.strip_prefix(PAUSED).and_then(|kind| TypeName::from_text(kind).ok()) {
                 recovery.paused(&kind);
@@ -194,19 +214,24 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
     }
     let (router, queues, records) = recovery.finish(found.next_sequence);
     store.commit(&records)?;
-    Ok(Recovered { router, queues, store: Some(store) })
+    Ok(Recovered { router, queues, store: Some(store), notes })
 }
 
 /// At start, longer bodies stay in the store until they are needed.
 const BODIES_UP_TO: usize = 256;
 
 /// The supervisor on this thread, and the keeper of the store on its own.
+<<<<<<< HEAD
 fn start(
     clock: Clock,
     recovered: Recovered,
     statistics: Option<Addr<Statistics>>,
 ) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
     let Recovered { router, queues, store } = recovered;
+=======
+fn start(clock: Clock, recovered: Recovered) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
+    let Recovered { router, queues, store, .. } = recovered;
+>>>>>>> 02b458e (Processors and actions: work pushed over HTTP, data reduced over a list of processors)
     let mut keeper = None;
     let supervisor = Supervisor::create(|ctx| {
         keeper = store.map(|store| {
@@ -317,6 +342,19 @@ impl Bound {
         // Nobody may read them.
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// What the thread of outgoing calls begins with.
+    fn beginning_outside(
+        &self,
+        settings: &Settings,
+        reach: Reach,
+        limits: Arc<Limits>,
+        notes: Vec<(Arc<str>, Body)>,
+    ) -> Beginning {
+        let own: Vec<SocketAddr> = self.addresses.iter().filter_map(|(_, address)| address.parse().ok()).collect();
+        let allowed = settings.outgoing_allow.ranges(own.iter().all(|own| own.ip().is_loopback()));
+        Beginning { reach, limits, allowed, own, check_every: settings.health_interval, notes }
     }
 
     /// Under a name of its own first, so that whoever waits for the file finds it whole.

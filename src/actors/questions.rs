@@ -11,7 +11,7 @@ use log::info;
 
 use super::Close;
 use super::keeper::KeepNotes;
-use super::queue::{Hold, Pause, QueueActor, SurveyQueue};
+use super::queue::{HasWorked, Hold, Pause, QueueActor, SurveyQueue};
 use super::supervisor::Supervisor;
 use crate::core::{Body, Holding, JobId, Peer, PeerName, QueueNo, TypeName};
 
@@ -215,5 +215,37 @@ impl Handler<Disconnect> for Supervisor {
         info!(peer = &*desk.who.name; "an operator disconnects a peer");
         desk.close.do_send(Close { peer });
         true
+    }
+}
+
+/// Which of these types have ever had a worker, in this process?
+#[derive(Message)]
+#[rtype(result = "Vec<TypeName>")]
+pub struct HaveWorked {
+    /// The types.
+    pub kinds: Vec<TypeName>,
+}
+
+impl Handler<HaveWorked> for Supervisor {
+    type Result = ResponseFuture<Vec<TypeName>>;
+
+    fn handle(&mut self, HaveWorked { kinds }: HaveWorked, _: &mut Self::Context) -> Self::Result {
+        self.send_batches();
+        let queues: Vec<(TypeName, Addr<QueueActor>)> = kinds
+            .into_iter()
+            .filter_map(|kind| {
+                let queue = self.router.queue_of(&kind).and_then(|queue| self.address_of(queue))?;
+                Some((kind, queue))
+            })
+            .collect();
+        Box::pin(async move {
+            let mut worked = Vec::new();
+            for (kind, queue) in queues {
+                if queue.send(HasWorked).await.unwrap_or(false) {
+                    worked.push(kind);
+                }
+            }
+            worked
+        })
     }
 }

@@ -298,6 +298,19 @@ impl Handler<Pause> for QueueActor {
     }
 }
 
+/// Has a worker ever been there?
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct HasWorked;
+
+impl Handler<HasWorked> for QueueActor {
+    type Result = bool;
+
+    fn handle(&mut self, _: HasWorked, _: &mut Self::Context) -> bool {
+        self.queue.joined() > 0 || self.queue.last_worker_left_ms().is_some()
+    }
+}
+
 /// Which jobs are there?
 #[derive(Message)]
 #[rtype(result = "Found")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::core::limits::Limits;
 use crate::logging::LogFormat;
+use crate::web::outgoing::Allowed;
 
 use super::listen::Listen;
 use super::origin::Origin;
@@ -20,6 +21,10 @@ pub struct Settings {
     pub http: Listen,
     /// Names besides loopback and its own address that HTTP answers to.
     pub http_names: Vec<String>,
+    /// Where outgoing calls may go.
+    pub outgoing_allow: Allowed,
+    /// How often processors are checked.
+    pub health_interval: Duration,
     /// The native TCP protocol.
     pub tcp: Listen,
     /// gloom's port for masters.
@@ -103,6 +108,8 @@ impl Default for Settings {
         let mut settings = Self {
             http: Listen::Off,
             http_names: Vec::new(),
+            outgoing_allow: Allowed::default(),
+            health_interval: Duration::ZERO,
             tcp: Listen::Off,
             gloom_masters: Listen::Off,
             gloom_workers: Listen::Off,

@@ -146,7 +146,7 @@ impl Submission {
 }
 
 /// A worker's word on an attempt.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// It is done; this is the result.
     Complete(Body),

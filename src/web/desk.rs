@@ -156,6 +156,15 @@ impl Desk {
     /// # Errors
     /// [`Refusal::UnknownJob`].
     pub async fn look(&self, id: JobId) -> Result<Report, Refusal> {
+        match self.look_once(id.clone()).await {
+            Err(Refusal::UnknownJob) => self.look_once(id).await,
+            seen => seen,
+        }
+    }
+
+    /// A job that goes into the archive at this very moment may be unknown to its queue, which the question reached, and known
+    /// to the store. The queue tells the supervisor so before it answers, so a second question goes to the store.
+    async fn look_once(&self, id: JobId) -> Result<Report, Refusal> {
         let (seen, is_seen) = oneshot::channel();
         self.ask(Waiting::Sight(seen), |request| Command::Look { request, id });
         Ok(self.with_body(*is_seen.await.unwrap_or(Err(Refusal::Restarted))?).await)
@@ -171,6 +180,8 @@ impl Desk {
         let request = self.ask(Waiting::Sight(seen), |request| Command::Watch { request, id: id.clone() });
         let guard = Watching { desk: self, request, id: id.clone() };
         match timeout_at(until, is_seen).await {
+            // It may have ended at this very moment.
+            Ok(Ok(Err(Refusal::UnknownJob))) => self.look_once(id).await,
             Ok(seen) => Ok(self.with_body(*seen.unwrap_or(Err(Refusal::Restarted))?).await),
             Err(_) => {
                 drop(guard);
@@ -190,6 +201,15 @@ impl Desk {
     /// # Errors
     /// [`Refusal::StaleReceipt`], [`Refusal::Cancelled`], [`Refusal::UnknownJob`].
     pub async fn answer(&self, id: JobId, ticket: Ticket, answer: Answer) -> Result<u64, Refusal> {
+        // A repeat may meet its job on the way into the archive; see `look_once`.
+        match self.answer_once(&id, ticket, answer.clone()).await {
+            Err(Refusal::UnknownJob) => self.answer_once(&id, ticket, answer).await,
+            answered => answered,
+        }
+    }
+
+    async fn answer_once(&self, id: &JobId, ticket: Ticket, answer: Answer) -> Result<u64, Refusal> {
+        let id = id.clone();
         let answers = self.grants(vec![move |request| Command::AnswerById { request, id, ticket, answer }]).await;
         answers.into_iter().next().expect("one was asked")
     }

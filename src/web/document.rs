@@ -5,8 +5,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
 use super::api::{assignments, jobs, peers, queues};
-use super::health;
-use super::problem;
+use super::{actions, health, problem, processors};
 
 /// The operations, in the order in which people read them.
 #[derive(OpenApi)]
@@ -34,6 +33,12 @@ use super::problem;
         peers::workers,
         peers::masters,
         peers::disconnect,
+        processors::api::register,
+        processors::api::unregister,
+        processors::api::meta,
+        processors::api::complete,
+        actions::api::begin,
+        actions::api::look,
         health::ping,
         openapi,
         health::healthz,

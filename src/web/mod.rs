@@ -16,12 +16,16 @@
 //! | `object`, `delivery` | writing answers |
 //! | `health` | probes |
 //! | `document` | the OpenAPI document |
-//! | `outgoing` | what the server itself asks of others over HTTP |
+//! | `processors` | work pushed over HTTP |
+//! | `actions` | data reduced over a list of processors |
+//! | `outgoing` | calls to others |
+//! | `outside` | the thread of these three, and what they share there |
 //! | `pages`, `assets` | the pages for operators, and what they need beside their markup |
 //!
-//! Threads: [`WORKERS`] of actix-web, beside the thread of the actors. Never here: a job's state, a decision about a job, the
-//! store.
+//! Threads: [`WORKERS`] of actix-web, and one for calls to others, beside the thread of the actors. Never here: a job's state,
+//! a decision about a job, the store.
 
+pub mod actions;
 pub mod api;
 pub mod assets;
 pub mod body;
@@ -31,8 +35,10 @@ pub mod document;
 pub mod health;
 pub mod object;
 pub mod outgoing;
+pub mod outside;
 pub mod pages;
 pub mod problem;
+pub mod processors;
 pub mod query;
 pub mod routes;
 pub mod safety;
@@ -57,6 +63,7 @@ use tokio::sync::watch;
 
 use self::api::{assignments, jobs, peers, queues};
 use self::desk::{Desk, Reach};
+use self::outside::Outside;
 use self::problem::Problem;
 use self::routes::Routes;
 use self::safety::{CameInOn, Safety};
@@ -91,6 +98,12 @@ fn routes() -> Routes {
         .get("/api/v1/workers", peers::workers)
         .get("/api/v1/masters", peers::masters)
         .post("/api/v1/workers/{id}/disconnect", peers::disconnect)
+        .post("/complete", processors::api::complete)
+        .post("/action", actions::api::begin)
+        .get("/action/{id}", actions::api::look)
+        .post("/register", processors::api::register)
+        .delete("/register/{id}", processors::api::unregister)
+        .get("/meta", processors::api::meta)
         .get("/healthz", health::healthz)
         .get("/readyz", health::readyz)
         .get("/api/v1/ping", health::ping)
@@ -126,6 +139,8 @@ pub struct Parts {
     pub doorman: Doorman,
     /// Who may ask.
     pub safety: Safety,
+    /// Who knows processors and actions.
+    pub outside: Outside,
 }
 
 /// What the handlers of a thread share.
@@ -144,6 +159,8 @@ pub struct Site {
     pub limits: Arc<Limits>,
     /// Who may ask.
     pub safety: Safety,
+    /// Who knows processors and actions.
+    pub outside: Outside,
     draining: watch::Receiver<bool>,
 }
 
@@ -186,10 +203,10 @@ pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
     let (draining, is_draining) = watch::channel(false);
     let (doorman, limits) = (parts.doorman.clone(), parts.limits.clone());
     let application = move || {
-        let Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety } = parts.clone();
+        let Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety, outside } = parts.clone();
         let desk = Desk::start(Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman });
         let draining = is_draining.clone();
-        let site = Site { supervisor, keeper, desk, statistics, snapshots, limits, safety, draining };
+        let site = Site { supervisor, keeper, desk, statistics, snapshots, limits, safety, outside, draining };
         App::new().app_data(Data::new(site)).configure(|config| routes().register(config)).wrap(from_fn(guard))
     };
     let server = HttpServer::new(application)

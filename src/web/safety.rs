@@ -148,7 +148,7 @@ fn judge_body(request: &ServiceRequest, path: &str) -> Result<(), Problem> {
 
 /// Whether a path is for programs, and not for people with a browser.
 pub fn is_for_programs(path: &str) -> bool {
-    let roots = ["/api/", "/register", "/action", "/complete", "/metrics", "/healthz", "/readyz"];
+    let roots = ["/api/", "/register", "/meta", "/action", "/complete", "/metrics", "/healthz", "/readyz"];
     roots.iter().any(|root| path.starts_with(root))
 }
 

@@ -97,6 +97,7 @@ fn every_setting_is_a_flag_a_variable_and_a_key() {
             "token-file" => &folder.file("token", "0123456789abcdef"),
             "log-format" => "json",
             "insecure-no-auth" => "true",
+            "outgoing-allow" => "10.0.0.0/8,fd00::/8",
             _ => "300",
         };
         let variable = setting.variable();

@@ -4,7 +4,7 @@
 //! dot, a zone), letters that a URL can't have, port 0. Names are plain ASCII: others are written in their `xn--` form.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use awc::http::Uri;
 
@@ -122,6 +122,14 @@ impl Url {
     /// At which port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The address that it names, where it doesn't name a name.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self.host {
+            Host::Name(_) => None,
+            Host::Address(ip) => Some(SocketAddr::new(ip, self.port)),
+        }
     }
 
     /// Host and port: calls with the same ones go to the same place.

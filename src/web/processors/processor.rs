@@ -1,0 +1,696 @@
+//! The actor of one processor: a worker whose transport is outgoing HTTP.
+//!
+//! To its queues it is a peer with so many hands, like a connection. An item that it is given goes out as `POST /process`; the
+//! answer, or a later `/complete`, goes back as the worker's word. A timer asks for `/meta`; when the processor is down it leaves
+//! its types, and what it holds goes back to be sent again.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context as Wake;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use awc::http::Method;
+use log::{debug, info, warn};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::card::{Card, Meta, Registration};
+use super::verdict::{Setback, Verdict, error_text, verdict};
+use crate::actors::alarm::Alarm;
+use crate::actors::supervisor::{Ask, PeerCame, PeerGone};
+use crate::actors::turn::{self, Settle};
+use crate::actors::{Close, Notices};
+use crate::core::health::{Health, Turn};
+use crate::core::job::or_null;
+use crate::core::{
+    Answer, Assignment, Batch, Command, Demand, Introduction, JobId, Notice, Peer, PeerName, QueueNo, Receipt, Refusal,
+    Request, Ticket, TypeName,
+};
+use crate::web::outgoing::{self, Call, Client, Failure, Payload};
+use crate::web::outside::{Hall, PROCESSOR, key, wall_ms};
+
+/// A whole answer to an item must be here in this time (`spec/processors.md`).
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A whole answer to `/meta`, but no longer than until the next check, nor shorter than a second.
+const META_WITHIN: Duration = Duration::from_secs(5);
+const META_WITHIN_LEAST: Duration = Duration::from_secs(1);
+
+/// An answer to `/meta` has so many bytes at most.
+const META_AT_MOST: usize = 64 * 1024;
+
+/// An item without any answer is a reason to look after the processor, but no more often than this.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// Connections beside those for items: the check, and one that is closing.
+const MORE_CONNECTIONS: usize = 2;
+
+/// What people may know of a processor; its actor writes it, the registry shows it.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Standing {
+    /// It gets items.
+    pub is_up: bool,
+    /// What it said of itself last.
+    pub meta: Meta,
+    /// Items that it completed.
+    pub processed: u64,
+    /// Attempts that it failed.
+    pub failed: u64,
+    /// How long the completed ones took, together.
+    pub took: Duration,
+    /// Items that it has.
+    pub in_hand: usize,
+    /// When it last answered a check well, in milliseconds since 1970.
+    pub last_seen_ms: Option<u64>,
+}
+
+impl Standing {
+    /// How long a completed item took, in milliseconds.
+    pub fn average_ms(&self) -> Option<f64> {
+        let average = self.took.as_secs_f64() * 1_000.0 / self.processed as f64;
+        // To a thousandth: more digits tell nobody anything.
+        (self.processed > 0).then_some((average * 1_000.0).round() / 1_000.0)
+    }
+}
+
+/// One processor.
+pub struct Processor {
+    hall: Rc<Hall>,
+    registration: Registration,
+    client: Client,
+    standing: Rc<RefCell<Standing>>,
+    health: Health,
+    peer: Peer,
+    demand: Arc<Demand>,
+    in_hand: HashMap<JobId, Item>,
+    /// Items of the last process for which there was no hand: theirs don't become free.
+    overdrawn: u32,
+    /// What goes to the supervisor at the end of this turn.
+    commands: Vec<Command>,
+    last_request: Request,
+    /// Whom an answer is for.
+    asked: HashMap<Request, oneshot::Sender<Result<(), Refusal>>>,
+    last_call: u64,
+    check: Option<JoinHandle<()>>,
+    checked_at: Instant,
+    next_check: Instant,
+    alarm: Alarm,
+}
+
+/// An item in the processor's hands.
+struct Item {
+    claim: Claim,
+    attempt: u32,
+    since: Instant,
+    /// Then the queue takes it back.
+    until: Instant,
+    /// The call, until it is answered: its number, and its task.
+    call: Option<(u64, JoinHandle<()>)>,
+}
+
+/// The right to speak of an item.
+#[derive(Clone, Copy)]
+enum Claim {
+    Receipt(Receipt),
+    /// Of the last process.
+    Ticket(Ticket),
+}
+
+impl Processor {
+    /// A processor that has just registered and answered, or one that the last process knew.
+    pub fn new(
+        hall: Rc<Hall>,
+        registration: Registration,
+        health: Health,
+        standing: Rc<RefCell<Standing>>,
+    ) -> Processor {
+        let connections = registration.card.concurrency as usize + MORE_CONNECTIONS;
+        let now = Instant::now();
+        // Where the last process knew it, it is checked at once.
+        let next_check = if health.is_up() { now + hall.check_every } else { now };
+        Processor {
+            client: Client::to_one_place(hall.rules.clone(), connections),
+            peer: hall.reach.doorman.number(),
+            demand: Arc::new(Demand::new(registration.card.concurrency)),
+            hall,
+            registration,
+            standing,
+            health,
+            in_hand: HashMap::new(),
+            overdrawn: 0,
+            commands: Vec::new(),
+            last_request: 0,
+            asked: HashMap::new(),
+            last_call: 0,
+            check: None,
+            checked_at: now,
+            next_check,
+            alarm: Alarm::default(),
+        }
+    }
+
+    fn card(&self) -> &Card {
+        &self.registration.card
+    }
+
+    /// The types that it works on: its id, and its name.
+    fn types(&self) -> Vec<TypeName> {
+        let mut types = vec![self.card().id.clone(), self.card().name.clone()];
+        types.dedup();
+        types
+    }
+
+    fn request(&mut self) -> Request {
+        self.last_request += 1;
+        self.last_request
+    }
+
+    fn join(&mut self, types: Vec<TypeName>) {
+        let request = self.request();
+        self.commands.push(Command::Join { request, types });
+    }
+
+    /// An item for the processor.
+    fn assigned(&mut self, assignment: Assignment, ctx: &mut Context<Self>) {
+        if !self.health.is_up() {
+            // It was on its way while the processor went down.
+            let Assignment { receipt, id, .. } = assignment;
+            self.say(&id, Claim::Receipt(receipt), Answer::Release { delay_ms: 0 });
+            return self.free_hand(Some(receipt.queue));
+        }
+        let now = Instant::now();
+        self.last_call += 1;
+        let call = Some((self.last_call, self.send_item(&assignment, ctx.address())));
+        let Assignment { receipt, id, attempt, lease_ms, .. } = assignment;
+        let until = now + Duration::from_millis(lease_ms);
+        let item = Item { claim: Claim::Receipt(receipt), attempt, since: now, until, call };
+        if let Some(older) = self.in_hand.insert(id, item) {
+            // The queue took it back before its time was over here.
+            self.let_go(older, None);
+        }
+        self.standing.borrow_mut().in_hand = self.in_hand.len();
+    }
+
+    /// Sends an item out; what comes of it is told by [`Called`].
+    fn send_item(&self, assignment: &Assignment, me: Addr<Processor>) -> JoinHandle<()> {
+        let Assignment { id, attempt, body, lease_ms, .. } = assignment;
+        let step = self.hall.steps.borrow().get(id).cloned();
+        let (action, step) = match &step {
+            Some((action, step)) => (action.token().to_owned(), step.to_string()),
+            None => ("null".to_owned(), "null".to_owned()),
+        };
+        let head =
+            format!("{{\"id\":{},\"action\":{action},\"step\":{step},\"attempt\":{attempt},\"data\":", id.token());
+        let data = if body.is_empty() { or_null(body).into() } else { body.clone() };
+        let call = Call {
+            method: Method::POST,
+            url: self.card().url.join("/process"),
+            body: Some(Payload::default().text(head).body(&data).text("}")),
+            within: ANSWER_WITHIN.min(Duration::from_millis(*lease_ms)),
+            at_most: self.hall.limits.max_body,
+        };
+        let (client, id, number) = (self.client.clone(), id.clone(), self.last_call);
+        actix_rt::spawn(async move {
+            let came = client.call(call).await;
+            me.do_send(Called { id, number, came });
+        })
+    }
+
+    /// A word on an item; gives the number under which it will be answered.
+    fn say(&mut self, id: &JobId, claim: Claim, answer: Answer) -> Request {
+        let request = self.request();
+        self.commands.push(match claim {
+            Claim::Receipt(receipt) => Command::Answer { request, receipt, answer },
+            Claim::Ticket(ticket) => Command::AnswerById { request, id: id.clone(), ticket, answer },
+        });
+        request
+    }
+
+    /// The last word on an item that is no longer in hand.
+    fn finish(&mut self, id: &JobId, item: Item, answer: Answer) -> Request {
+        let claim = item.claim;
+        {
+            let mut standing = self.standing.borrow_mut();
+            match &answer {
+                Answer::Complete(_) => {
+                    standing.processed += 1;
+                    standing.took += item.since.elapsed();
+                }
+                Answer::Fail { .. } => standing.failed += 1,
+                Answer::Touch { .. } | Answer::Release { .. } => {}
+            }
+        }
+        let request = self.say(id, claim, answer);
+        self.let_go(item, claim.queue());
+        request
+    }
+
+    /// The hand that held an item is free; a call that is under way ends. The queue that hears a word on it knows by itself.
+    fn let_go(&mut self, item: Item, answered: Option<QueueNo>) {
+        if let Some((_, call)) = item.call {
+            call.abort();
+        }
+        self.standing.borrow_mut().in_hand = self.in_hand.len();
+        self.free_hand(answered);
+    }
+
+    fn free_hand(&mut self, answered: Option<QueueNo>) {
+        if self.overdrawn > 0 {
+            self.overdrawn -= 1;
+            return;
+        }
+        let others = self.demand.free(1).into_iter().filter(|queue| Some(*queue) != answered);
+        self.commands.extend(others.map(|queue| Command::Ready { queue }));
+    }
+
+    /// What came of a call.
+    fn judge(&mut self, id: &JobId, item: Item, came: Result<outgoing::Answer, Failure>) {
+        match verdict(came, self.hall.limits.max_depth) {
+            Verdict::Completed(data) => {
+                self.finish(id, item, Answer::Complete(data));
+            }
+            Verdict::Accepted => {
+                self.in_hand.insert(id.clone(), Item { call: None, ..item });
+                self.note_that_it_answers_later();
+            }
+            Verdict::Failed(Setback { error, retry, delay_ms, is_silence }) => {
+                debug!(processor = &*self.card().id.text(), retry, delay_ms; "an attempt failed");
+                self.finish(id, item, Answer::Fail { error, retry, delay_ms });
+                if is_silence {
+                    self.next_check = self.next_check.min(self.checked_at + LOOK_AFTER);
+                }
+            }
+        }
+    }
+
+    /// After a restart, what a processor holds stays its own only where it can still answer.
+    fn note_that_it_answers_later(&mut self) {
+        if std::mem::replace(&mut self.registration.answers_later, true) {
+            return;
+        }
+        let hall = self.hall.clone();
+        let notes = vec![(key(PROCESSOR, &self.card().id.text()), Some(self.registration.to_note()))];
+        actix_rt::spawn(async move {
+            if let Err(refusal) = hall.keep(notes).await {
+                warn!(why = refusal.code(); "what is known of a processor could not be kept");
+            }
+        });
+    }
+
+    /// The queues have taken back what was not answered in time.
+    fn drop_late_items(&mut self, now: Instant) {
+        let late: Vec<JobId> =
+            self.in_hand.iter().filter(|(_, item)| item.until <= now).map(|(id, _)| id.clone()).collect();
+        for id in late {
+            if let Some(item) = self.in_hand.remove(&id) {
+                self.standing.borrow_mut().failed += 1;
+                self.let_go(item, None);
+            }
+        }
+    }
+
+    /// Everything in hand goes back.
+    fn give_back(&mut self, answer: impl Fn() -> Answer) {
+        for (id, item) in std::mem::take(&mut self.in_hand) {
+            self.finish(&id, item, answer());
+        }
+    }
+
+    fn begin_check(&mut self, now: Instant, me: Addr<Processor>) {
+        self.checked_at = now;
+        self.next_check = now + self.hall.check_every;
+        if self.check.as_ref().is_some_and(|check| !check.is_finished()) {
+            return;
+        }
+        let call = Call {
+            method: Method::GET,
+            url: self.card().url.join("/meta"),
+            body: None,
+            within: META_WITHIN.min(self.hall.check_every.max(META_WITHIN_LEAST)),
+            at_most: META_AT_MOST,
+        };
+        let (client, card, max_depth) = (self.client.clone(), self.card().clone(), self.hall.limits.max_depth);
+        self.check = Some(actix_rt::spawn(async move {
+            me.do_send(Checked(meta_of(client.call(call).await, max_depth, &card)));
+        }));
+    }
+
+    fn turned(&mut self, turn: Turn) {
+        self.standing.borrow_mut().is_up = self.health.is_up();
+        let id = self.card().id.text().into_owned();
+        match turn {
+            Turn::Up => {
+                info!(processor = id; "a processor is up");
+                let types = self.types();
+                self.join(types);
+            }
+            Turn::Down => {
+                info!(processor = id, in_hand = self.in_hand.len(); "a processor is down; what it holds goes back");
+                let types = self.types();
+                self.commands.push(Command::Leave { types });
+                self.give_back(|| lost("the processor is down"));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.commands.is_empty() {
+            let commands = std::mem::take(&mut self.commands);
+            self.hall.reach.supervisor.do_send(Ask(Batch { peer: self.peer, commands }));
+        }
+    }
+
+    fn hear(&mut self, notice: Notice, ctx: &mut Context<Self>) {
+        match notice {
+            Notice::Assigned(assignment) => self.assigned(*assignment, ctx),
+            Notice::Done { request, .. } => self.answered(request, Ok(())),
+            Notice::Refused { request, refusal } => self.answered(request, Err(refusal)),
+            Notice::Withdrawn { receipt } => {
+                let withdrawn = |item: &Item| matches!(item.claim, Claim::Receipt(held) if held == receipt);
+                self.drop_items(withdrawn);
+            }
+            Notice::Lost { queue, kind, .. } => {
+                self.drop_items(|item| item.claim.queue() == Some(queue));
+                // Nobody knows which of them went to that queue. Who asks again is told right.
+                self.asked.clear();
+                if self.health.is_up() && self.types().contains(&kind) {
+                    self.join(vec![kind]);
+                }
+            }
+            Notice::Report { .. } | Notice::Ended { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, request: Request, answer: Result<(), Refusal>) {
+        match self.asked.remove(&request) {
+            // Whoever asked may have gone.
+            Some(asked) => drop(asked.send(answer)),
+            None => {
+                if answer == Err(Refusal::QueueFull) {
+                    warn!(processor = &*self.card().id.text(); "a processor gets no items: too many types (--max-types)");
+                }
+            }
+        }
+    }
+
+    /// Items that are void: nothing is to be said of them.
+    fn drop_items(&mut self, void: impl Fn(&Item) -> bool) {
+        let dropped: Vec<JobId> =
+            self.in_hand.iter().filter(|(_, item)| void(item)).map(|(id, _)| id.clone()).collect();
+        for id in dropped {
+            if let Some(item) = self.in_hand.remove(&id) {
+                self.let_go(item, None);
+            }
+        }
+    }
+}
+
+impl Claim {
+    fn queue(self) -> Option<QueueNo> {
+        match self {
+            Claim::Receipt(receipt) => Some(receipt.queue),
+            Claim::Ticket(_) => None,
+        }
+    }
+}
+
+/// A lost worker costs an attempt and no wait (`spec/jobs.md`).
+fn lost(why: &str) -> Answer {
+    Answer::Fail { error: error_text(why), retry: true, delay_ms: Some(0) }
+}
+
+/// What an answer to `GET /meta` says.
+///
+/// # Errors
+/// Why it says nothing.
+pub(super) fn meta_of(came: Result<outgoing::Answer, Failure>, max_depth: usize, card: &Card) -> Result<Meta, NoMeta> {
+    let answer = came.map_err(NoMeta::Failed)?;
+    if answer.status != awc::http::StatusCode::OK {
+        return Err(NoMeta::Wrong(format!("its /meta answers {}", answer.status)));
+    }
+    Meta::parse(&answer.body, max_depth, card).map_err(NoMeta::Wrong)
+}
+
+/// Why a processor has no `/meta`.
+#[derive(Debug)]
+pub(super) enum NoMeta {
+    /// There was no answer.
+    Failed(Failure),
+    /// It is not what it should be.
+    Wrong(String),
+}
+
+impl std::fmt::Display for NoMeta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoMeta::Failed(failure) => failure.fmt(f),
+            NoMeta::Wrong(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Actor for Processor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        turn::begin(ctx);
+        let who = Introduction {
+            name: peer_name(&self.card().id),
+            demand: self.demand.clone(),
+            lease_ms: self.card().lease_ms,
+            outlives: true,
+        };
+        let (peer, me) = (self.peer, ctx.address());
+        let (notices, close) = (me.clone().recipient(), me.recipient());
+        self.hall.reach.supervisor.do_send(PeerCame { peer, who, notices, close });
+        if self.health.is_up() {
+            let types = self.types();
+            self.join(types);
+        }
+    }
+}
+
+/// How a processor is called in histories and lists.
+pub(super) fn peer_name(id: &TypeName) -> PeerName {
+    format!("processor:{}", id.text()).into()
+}
+
+impl Settle for Processor {
+    fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut Wake<'_>) {
+        loop {
+            let now = Instant::now();
+            let next = self.in_hand.values().map(|item| item.until).chain([self.next_check]).min();
+            if !self.alarm.rings(next, now, wake) {
+                break;
+            }
+            self.drop_late_items(now);
+            if self.next_check <= now {
+                self.begin_check(now, ctx.address());
+            }
+        }
+        self.flush();
+    }
+}
+
+impl Handler<Notices> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, Notices { notices, .. }: Notices, ctx: &mut Self::Context) {
+        for notice in notices {
+            self.hear(notice, ctx);
+        }
+    }
+}
+
+impl Handler<Close> for Processor {
+    type Result = ();
+
+    /// The server ends, or an operator doesn't want the processor: calls that wait for an answer end and their items go back;
+    /// what it has accepted stays its own.
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        let calls: Vec<JobId> =
+            self.in_hand.iter().filter(|(_, item)| item.call.is_some()).map(|(id, _)| id.clone()).collect();
+        for id in calls {
+            if let Some(item) = self.in_hand.remove(&id) {
+                self.finish(&id, item, Answer::Release { delay_ms: 0 });
+            }
+        }
+        self.leave(ctx);
+    }
+}
+
+impl Processor {
+    fn leave(&mut self, ctx: &mut Context<Self>) {
+        self.flush();
+        if let Some(check) = self.check.take() {
+            check.abort();
+        }
+        self.standing.borrow_mut().is_up = false;
+        self.hall.reach.supervisor.do_send(PeerGone { peer: self.peer });
+        ctx.stop();
+    }
+}
+
+/// Something came of a call.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Called {
+    id: JobId,
+    /// Which call.
+    number: u64,
+    came: Result<outgoing::Answer, Failure>,
+}
+
+impl Handler<Called> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, Called { id, number, came }: Called, _: &mut Self::Context) {
+        let is_waited_for = |item: &Item| matches!(&item.call, Some((waited_for, _)) if *waited_for == number);
+        // The item may have gone meanwhile, and even have come again.
+        if self.in_hand.get(&id).is_some_and(is_waited_for)
+            && let Some(item) = self.in_hand.remove(&id)
+        {
+            self.judge(&id, item, came);
+        }
+    }
+}
+
+/// A check has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Checked(Result<Meta, NoMeta>);
+
+impl Handler<Checked> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, Checked(meta): Checked, _: &mut Self::Context) {
+        let turn = match meta {
+            Ok(meta) => {
+                let mut standing = self.standing.borrow_mut();
+                standing.meta = meta;
+                standing.last_seen_ms = Some(wall_ms());
+                drop(standing);
+                self.health.good()
+            }
+            Err(why) => {
+                debug!(processor = &*self.card().id.text(), why:%; "a check failed");
+                self.health.bad()
+            }
+        };
+        if let Some(turn) = turn {
+            self.turned(turn);
+        }
+    }
+}
+
+/// The processor's word on an item that it has accepted.
+#[derive(Message)]
+#[rtype(result = "Result<(), NotTaken>")]
+#[derive(Debug)]
+pub struct Complete {
+    /// The item.
+    pub id: JobId,
+    /// Which attempt it means; none: the one it holds.
+    pub attempt: Option<u32>,
+    /// The word.
+    pub answer: Answer,
+}
+
+/// Why a word on an item was not taken.
+#[derive(Debug)]
+pub enum NotTaken {
+    /// The processor doesn't hold it; the word comes back.
+    NotHeld(Box<Complete>),
+    /// It holds another attempt of it.
+    OtherAttempt,
+    /// The queue refuses it.
+    Refused(Refusal),
+}
+
+impl Handler<Complete> for Processor {
+    type Result = ResponseFuture<Result<(), NotTaken>>;
+
+    fn handle(&mut self, complete: Complete, _: &mut Self::Context) -> Self::Result {
+        let Some(item) = self.in_hand.get(&complete.id) else {
+            return Box::pin(async { Err(NotTaken::NotHeld(Box::new(complete))) });
+        };
+        if complete.attempt.is_some_and(|attempt| attempt != item.attempt) {
+            return Box::pin(async { Err(NotTaken::OtherAttempt) });
+        }
+        let Complete { id, answer, .. } = complete;
+        let item = self.in_hand.remove(&id).expect("it was just there");
+        let request = self.finish(&id, item, answer);
+        let (told, is_told) = oneshot::channel();
+        self.asked.insert(request, told);
+        Box::pin(async move { is_told.await.unwrap_or(Err(Refusal::Restarted)).map_err(NotTaken::Refused) })
+    }
+}
+
+/// Items that the processor held when the last process ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Adopt {
+    /// The items.
+    pub items: Vec<Orphan>,
+}
+
+/// An item of the last process.
+#[derive(Debug)]
+pub struct Orphan {
+    /// Its job's id.
+    pub id: JobId,
+    /// The right to speak of it.
+    pub ticket: Ticket,
+    /// Which attempt it is.
+    pub attempt: u32,
+    /// How long the processor still has for it.
+    pub left: Duration,
+}
+
+impl Handler<Adopt> for Processor {
+    type Result = ();
+
+    /// One that answers later can still answer, so they stay its own; the others were waiting for answers on connections that
+    /// are gone. That was the server's fault: it costs no attempt.
+    fn handle(&mut self, Adopt { items }: Adopt, _: &mut Self::Context) {
+        let now = Instant::now();
+        for Orphan { id, ticket, attempt, left } in items {
+            let claim = Claim::Ticket(ticket);
+            if !self.registration.answers_later {
+                self.say(&id, claim, Answer::Release { delay_ms: 0 });
+                continue;
+            }
+            if !self.demand.take() {
+                self.overdrawn += 1;
+            }
+            self.in_hand.insert(id, Item { claim, attempt, since: now, until: now + left, call: None });
+        }
+        self.standing.borrow_mut().in_hand = self.in_hand.len();
+    }
+}
+
+/// The processor goes: what it holds goes back.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub enum Retire {
+    /// It was removed: that costs no attempt.
+    Removed,
+    /// It registered anew, so what it held died with what it was.
+    Replaced,
+}
+
+impl Handler<Retire> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, retire: Retire, ctx: &mut Self::Context) {
+        self.give_back(|| match retire {
+            Retire::Removed => Answer::Release { delay_ms: 0 },
+            Retire::Replaced => lost("the processor registered anew"),
+        });
+        self.leave(ctx);
+    }
+}
