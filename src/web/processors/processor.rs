@@ -464,9 +464,9 @@ impl Actor for Processor {
             lease_ms: self.card().lease_ms,
             outlives: true,
         };
-        let (peer, me) = (self.peer, ctx.address());
+        let (peer, address, me) = (self.peer, self.card().url.address(), ctx.address());
         let (notices, close) = (me.clone().recipient(), me.recipient());
-        self.hall.reach.supervisor.do_send(PeerCame { peer, who, notices, close });
+        self.hall.reach.supervisor.do_send(PeerCame { peer, who, address, notices, close });
         if self.health.is_up() {
             let types = self.types();
             self.join(types);
