@@ -221,17 +221,12 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
 const BODIES_UP_TO: usize = 256;
 
 /// The supervisor on this thread, and the keeper of the store on its own.
-<<<<<<< HEAD
 fn start(
     clock: Clock,
     recovered: Recovered,
     statistics: Option<Addr<Statistics>>,
 ) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
-    let Recovered { router, queues, store } = recovered;
-=======
-fn start(clock: Clock, recovered: Recovered) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
     let Recovered { router, queues, store, .. } = recovered;
->>>>>>> 02b458e (Processors and actions: work pushed over HTTP, data reduced over a list of processors)
     let mut keeper = None;
     let supervisor = Supervisor::create(|ctx| {
         keeper = store.map(|store| {
