@@ -23,6 +23,9 @@ const LOOK_AT: usize = 100_000;
 const SEARCH_AT: usize = 20_000;
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
+/// How long the end of a job is waited for that was cancelled: it is there at once, or the queue died.
+const LAST_SIGHT: Duration = Duration::from_secs(1);
+
 /// Submits a job; with `wait`, answers when it has ended.
 #[utoipa::path(
     post, path = "/api/v1/jobs", tag = "masters",
@@ -245,7 +248,7 @@ pub async fn delete(site: web::Data<Site>, request: HttpRequest) -> Result<HttpR
     )
 )]
 pub async fn cancel(site: web::Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    changed(&site, &request, Deed::Cancel).await
+    cancelled(&site, &request).await
 }
 
 /// Queues a failed or cancelled job again, with fresh attempts.
@@ -295,6 +298,15 @@ pub async fn prioritize(
 )]
 pub async fn run_now(site: web::Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     changed(&site, &request, Deed::RunNow).await
+}
+
+/// Cancels the job of a path, and shows how it ended. It is watched meanwhile: one that is not kept is gone when it has ended.
+async fn cancelled(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = job_of(request)?;
+    let ending = site.desk.wait(id.clone(), LAST_SIGHT);
+    let (ended, granted) = tokio::join!(ending, done(site, request, &id, Deed::Cancel));
+    granted?;
+    Ok(whole(&ended?))
 }
 
 /// Does something to the job of a path, and shows it.
