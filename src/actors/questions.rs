@@ -119,6 +119,10 @@ impl Handler<Roll> for Supervisor {
                 break;
             }
             let desk = &self.peers[&peer];
+            // A desk speaks for callers that come and go; it is nobody itself.
+            if desk.who.name.parts().1.is_empty() {
+                continue;
+            }
             let (types, submitted) = self.router.standing(peer);
             let plays = match role {
                 Role::Worker => !types.is_empty() || desk.who.name.starts_with("gloom-worker:"),
