@@ -1,15 +1,25 @@
 //! `healthcheck`: does a server answer? For Docker's `HEALTHCHECK`, and scripts that wait for a start.
+//!
+//! Over HTTP it asks `/healthz`, which asks the actors and the store; where HTTP is off, it says hello in the native protocol.
 
 use std::time::Duration;
 
-use crate::config::Client;
+use crate::config::{Client, Door};
 
-use super::Failure;
 use super::wire::{Deadline, Wire};
+use super::{Failure, http};
 
-/// Says hello. Silent when all is well.
-pub(super) fn run(client: &Client) -> Result<(), Failure> {
-    Wire::connect(client, "procession-healthcheck", Deadline::after(PATIENCE))?;
+/// Asks. Silent when all is well.
+pub(super) fn run(client: &Client, door: Door) -> Result<(), Failure> {
+    match door {
+        Door::Http => {
+            let answer = http::get(client, "/healthz");
+            answer.map_err(|error| Failure::failed(format!("{}: {error}", client.addr)))?;
+        }
+        Door::Other => {
+            Wire::connect(client, "procession-healthcheck", Deadline::after(PATIENCE))?;
+        }
+    }
     Ok(())
 }
 

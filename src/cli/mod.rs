@@ -1,11 +1,14 @@
 //! The client subcommands: small blocking programs that speak to a running server.
 //!
-//! They use nothing of the server but its settings: `submit`, `work` and `healthcheck` speak the native TCP protocol,
-//! `stats` speaks deputy.
+//! They use nothing of the server but its settings. `submit` and `work` speak the native TCP protocol: there a result comes when
+//! it is there, on the connection that asked for it, and a worker that dies is noticed at once; over HTTP both would have to ask
+//! again and again, and a dead worker's job would wait for its lease. `stats` and `healthcheck` ask over HTTP, which alone
+//! tells what the server as a whole does and how it is.
 
 mod check;
 mod failure;
 mod healthcheck;
+mod http;
 mod signals;
 mod stats;
 mod submit;
@@ -31,8 +34,8 @@ pub fn run(invocation: Invocation) -> Result<(), Failure> {
             logging::init(client.log_format);
             work::run(&client, &work)
         }
-        Invocation::Stats { client } => stats::run(&client, stdout),
-        Invocation::Healthcheck { client } => healthcheck::run(&client),
+        Invocation::Stats { client, door } => stats::run(&client, door, stdout),
+        Invocation::Healthcheck { client, door } => healthcheck::run(&client, door),
         Invocation::Print(text) => failure::print(stdout, &text),
         Invocation::Serve(_) | Invocation::Deputy(_) => panic!("a server does not run in here"),
     }

@@ -1,4 +1,6 @@
-//! `stats`: the counters that deputy's `metrics` tells, as a table.
+//! `stats`: the figures of a server, as a table.
+//!
+//! Over HTTP it asks `/api/v1/stats`; deputy's `metrics` tells less, and is asked where the command line says so.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,19 +10,42 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::config::Client;
+use crate::config::{Client, Door};
 
-use super::Failure;
 use super::failure::{print, printable};
-use super::wire;
+use super::{Failure, http, wire};
 
 /// Asks and prints.
-pub(super) fn run(client: &Client, stdout: &mut impl Write) -> Result<(), Failure> {
-    let metrics = ask(client).map_err(|error| Failure::failed(format!("{}: {error}", client.addr)))?;
-    print(stdout, &printable(&table(&metrics, Timestamp::now())))
+pub(super) fn run(client: &Client, door: Door, stdout: &mut impl Write) -> Result<(), Failure> {
+    let figures = match door {
+        Door::Http => ask_http(client),
+        Door::Other => ask_deputy(client),
+    };
+    let figures = figures.map_err(|error| Failure::failed(format!("{}: {error}", client.addr)))?;
+    print(stdout, &printable(&table(&figures, Timestamp::now())))
 }
 
-fn ask(client: &Client) -> Result<Map<String, Value>, StatsError> {
+fn ask_http(client: &Client) -> Result<Map<String, Value>, StatsError> {
+    let figures = serde_json::from_str(&http::get(client, "/api/v1/stats")?).map_err(|_| http::HttpError::Foreign)?;
+    let mut flat = Map::new();
+    flatten("", figures, &mut flat);
+    Ok(flat)
+}
+
+/// Figures within figures get the names of both.
+fn flatten(name: &str, figures: Map<String, Value>, flat: &mut Map<String, Value>) {
+    for (inner, value) in figures {
+        let name = if name.is_empty() { inner } else { format!("{name}.{inner}") };
+        match value {
+            Value::Object(figures) => flatten(&name, figures, flat),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                flat.insert(name, value);
+            }
+        }
+    }
+}
+
+fn ask_deputy(client: &Client) -> Result<Map<String, Value>, StatsError> {
     let mut stream = TcpStream::connect_timeout(&client.addr, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -39,18 +64,23 @@ fn ask(client: &Client) -> Result<Map<String, Value>, StatsError> {
     Err(StatsError::Foreign)
 }
 
-fn table(metrics: &Map<String, Value>, now: Timestamp) -> String {
-    let width = metrics.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+fn table(figures: &Map<String, Value>, now: Timestamp) -> String {
+    let width = figures.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for (name, value) in metrics {
-        let since = Some(value).filter(|_| name == "up_since").and_then(Value::as_i64);
-        let shown = match since.map(Timestamp::from_millisecond) {
-            Some(Ok(since)) => format!("{since:.0} ({} ago)", ago(now.as_second() - since.as_second())),
+    for (name, value) in figures {
+        let shown = match (name.as_str(), value.as_i64()) {
+            ("up_since", Some(since)) => since_when(since, now).unwrap_or_else(|| value.to_string()),
+            ("uptime_ms", Some(uptime_ms)) => ago(uptime_ms / 1_000),
             _ => value.to_string(),
         };
         text += &format!("{name:width$}  {shown}\n");
     }
     text
+}
+
+fn since_when(since_ms: i64, now: Timestamp) -> Option<String> {
+    let since = Timestamp::from_millisecond(since_ms).ok()?;
+    Some(format!("{since:.0} ({} ago)", ago(now.as_second() - since.as_second())))
 }
 
 fn ago(seconds: i64) -> String {
@@ -73,6 +103,8 @@ struct Answer {
 enum StatsError {
     #[error("{}", wire::no_contact(.0))]
     Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Http(#[from] http::HttpError),
     #[error("it does not speak deputy: is this the port of --deputy?")]
     Foreign,
 }
@@ -83,6 +115,17 @@ const MAX_ANSWER_BYTES: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_within_figures_have_both_names() {
+        let figures =
+            serde_json::from_str(r#"{"jobs":{"accepted":3,"queued":1},"uptime_ms":3720000,"store":null}"#).unwrap();
+        let mut flat = Map::new();
+        flatten("", figures, &mut flat);
+        let now = "2026-01-01T03:02:01Z".parse().unwrap();
+        let expected = "jobs.accepted  3\njobs.queued    1\nstore          null\nuptime_ms      1 h 2 min\n";
+        assert_eq!(table(&flat, now), expected);
+    }
 
     #[test]
     fn metrics_become_a_table() {

@@ -116,12 +116,14 @@ fn root() -> Command {
         .subcommand(submit())
         .subcommand(work())
         .subcommand(
-            Command::new("stats").about("Show the counters of a server").args(settings(&[Scope::All], &["deputy"])),
+            Command::new("stats")
+                .about("Show the figures of a server; with --deputy, only the counters that deputy tells")
+                .args(settings(&[Scope::All], &["http", "deputy"])),
         )
         .subcommand(
             Command::new("healthcheck")
                 .about("Exit with 0 if a server answers, else with 1")
-                .args(settings(&[Scope::All], &["tcp"])),
+                .args(settings(&[Scope::All], &["http", "tcp"])),
         )
         .subcommand(deputy())
 }

@@ -33,16 +33,29 @@ pub enum Invocation {
     },
     /// Show the counters of a server.
     Stats {
-        /// The server's deputy listener.
+        /// One of the server's listeners.
         client: Client,
+        /// Which: HTTP, or deputy.
+        door: Door,
     },
     /// See whether a server answers.
     Healthcheck {
-        /// The server's native TCP listener.
+        /// One of the server's listeners.
         client: Client,
+        /// Which: HTTP, or native TCP.
+        door: Door,
     },
     /// Print this to stdout: the help or the version.
     Print(String),
+}
+
+/// Which listener a question goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// HTTP, which knows most.
+    Http,
+    /// The other one: because the command line names it, or because HTTP is off.
+    Other,
 }
 
 /// How a client command reaches the server.

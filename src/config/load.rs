@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::command_line::{self, CONFIG, CommandLine, Request, Subcommand};
 use super::error::{ConfigError, quoted};
 use super::file;
-use super::invocation::{Client, Invocation};
+use super::invocation::{Client, Door, Invocation};
 use super::listen::Listen;
 use super::origin::Origin;
 use super::secret::Secret;
@@ -39,8 +39,14 @@ pub fn load(
             Invocation::Submit { client: client(&settings, "tcp", settings.tcp)?, submission }
         }
         Subcommand::Work(work) => Invocation::Work { client: client(&settings, "tcp", settings.tcp)?, work },
-        Subcommand::Healthcheck => Invocation::Healthcheck { client: client(&settings, "tcp", settings.tcp)? },
-        Subcommand::Stats => Invocation::Stats { client: client(&settings, "deputy", settings.deputy)? },
+        Subcommand::Healthcheck => {
+            let (client, door) = question(&settings, "tcp", settings.tcp)?;
+            Invocation::Healthcheck { client, door }
+        }
+        Subcommand::Stats => {
+            let (client, door) = question(&settings, "deputy", settings.deputy)?;
+            Invocation::Stats { client, door }
+        }
     })
 }
 
@@ -207,6 +213,15 @@ fn client(settings: &Settings, setting: &'static str, listen: Listen) -> Result<
         Listen::Off => "this listener is off",
     };
     Err(ConfigError::NoServer { origin: settings.origin(setting), setting, problem })
+}
+
+/// Where a question goes: to HTTP, unless that is off or the command line names only the other listener.
+fn question(settings: &Settings, other: &'static str, listen: Listen) -> Result<(Client, Door), ConfigError> {
+    let names = |setting| matches!(settings.origin(setting), Origin::Flag(_));
+    if settings.http == Listen::Off || (names(other) && !names("http")) {
+        return Ok((client(settings, other, listen)?, Door::Other));
+    }
+    Ok((client(settings, "http", settings.http)?, Door::Http))
 }
 
 /// A server that listens everywhere is reached on loopback.

@@ -19,7 +19,7 @@ mod table;
 mod units;
 
 pub use error::ConfigError;
-pub use invocation::{Client, Invocation, Submission, Work};
+pub use invocation::{Client, Door, Invocation, Submission, Work};
 pub use listen::Listen;
 pub use load::load;
 pub use origin::Origin;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::config::{StoreUrl, Submission, Work};
+use crate::config::{Door, StoreUrl, Submission, Work};
 use crate::logging::LogFormat;
 
 /// A folder that is gone afterwards.
@@ -177,7 +177,7 @@ fn error_lines() {
         (&[], &env_token, "environment PROCESSION_TOKEN_FILE: PROCESSION_TOKEN is set, too: keep one of them"),
         (
             &["stats"],
-            &[("PROCESSION_DEPUTY", "off")],
+            &[("PROCESSION_HTTP", "off"), ("PROCESSION_DEPUTY", "off")],
             "environment PROCESSION_DEPUTY: this listener is off: give the address of the server with --deputy IP:PORT",
         ),
         (
@@ -297,7 +297,21 @@ fn client_commands() {
     for bad in ["0", "1001", "x"] {
         assert!(invocation(&["work", "t", "--exec", "cat", "--concurrency", bad], &[]).is_err());
     }
-    assert!(matches!(invocation(&["stats"], &[]), Ok(Invocation::Stats { client }) if client.addr.port() == 11746));
+    for (args, env, expected) in [
+        (&["stats"][..], &[][..], (3000, Door::Http)),
+        (&["stats"], &[("PROCESSION_HTTP", "off")], (11746, Door::Other)),
+        (&["stats"], &[("PROCESSION_DEPUTY", "5")], (3000, Door::Http)),
+        (&["stats", "--deputy", "5"], &[], (5, Door::Other)),
+        (&["stats", "--deputy", "5", "--http", "6"], &[], (6, Door::Http)),
+        (&["healthcheck"], &[], (3000, Door::Http)),
+        (&["healthcheck", "--tcp", "5"], &[], (5, Door::Other)),
+    ] {
+        let found = match invocation(args, env).unwrap() {
+            Invocation::Stats { client, door } | Invocation::Healthcheck { client, door } => (client.addr.port(), door),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, expected, "{args:?} {env:?}");
+    }
     // Somebody else's server may be anywhere.
     assert!(matches!(invocation(&["healthcheck", "--tcp", "10.0.0.1:5"], &[]), Ok(Invocation::Healthcheck { .. })));
 }
