@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 
 use crate::core::job::{BadName, OnMasterGone};
 use crate::core::{JobId, Policy, TypeName};
@@ -170,11 +171,18 @@ pub(crate) fn number(raw: Option<&str>, least: u64, name: &'static str) -> Resul
     if number < least { Err(name) } else { Ok(Some(number)) }
 }
 
+/// The end of time for what lies between it and the end of the last year that RFC 3339 can spell.
+fn last_hours(text: &str) -> Result<Timestamp, ()> {
+    let pieces = Pieces::parse(text).map_err(|_| ())?;
+    let is_whole = pieces.time().is_some() && pieces.offset().is_some();
+    if is_whole && pieces.date().year() == 9_999 { Ok(Timestamp::MAX) } else { Err(()) }
+}
+
 /// How many milliseconds after `wall_ms` an RFC 3339 time is, rounded up; 0 where it has passed.
 pub(crate) fn delay_until(raw: Option<&str>, wall_ms: impl FnOnce() -> u64) -> Result<u64, &'static str> {
     let Some(raw) = given(raw) else { return Ok(0) };
     let text = json::string(raw).ok_or("run_at")?;
-    let at: Timestamp = text.parse().map_err(|_| "run_at")?;
+    let at: Timestamp = text.parse().or_else(|_| last_hours(&text)).map_err(|_| "run_at")?;
     let at_ms = at.as_nanosecond().div_euclid(1_000_000) + i128::from(at.as_nanosecond().rem_euclid(1_000_000) > 0);
     Ok(u64::try_from(at_ms).unwrap_or(0).saturating_sub(wall_ms()))
 }

@@ -191,7 +191,6 @@ pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
         None => object.raw("next", b"null"),
     };
     // How far it looked: with `next` there is more to look at.
-    object.integer("looked_at", found.looked_at as u64);
     object.end();
     Ok(json(out))
 }
@@ -312,8 +311,10 @@ async fn cancelled(site: &Site, request: &HttpRequest) -> Result<HttpResponse, P
 /// Does something to the job of a path, and shows it.
 async fn changed(site: &Site, request: &HttpRequest, deed: Deed) -> Result<HttpResponse, Problem> {
     let id = job_of(request)?;
+    let before = site.desk.look(id.clone()).await?;
     done(site, request, &id, deed).await?;
-    Ok(whole(&site.desk.look(id).await?))
+    // It may have ended meanwhile, without a record.
+    Ok(whole(&site.desk.look(id).await.unwrap_or(before)))
 }
 
 async fn done(site: &Site, request: &HttpRequest, id: &JobId, deed: Deed) -> Result<(), Problem> {

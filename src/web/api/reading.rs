@@ -266,6 +266,21 @@ mod tests {
     }
 
     #[test]
+    fn every_time_that_can_be_spelled_is_a_time() {
+        for (text, is_time) in [
+            ("9999-12-31T23:59:59Z", true),
+            ("9999-12-31T23:59:59-12:00", true),
+            ("0001-01-01T00:00:00Z", true),
+            ("1970-01-01T00:00:02+00:00", true),
+            ("10000-01-01T00:00:00Z", false),
+            ("9999-12-31", false),
+            ("9999-12-31T23:59:59", false),
+        ] {
+            assert_eq!(read(&format!(r#"{{"run_at":"{text}"}}"#)).is_ok(), is_time, "{text}");
+        }
+    }
+
+    #[test]
     fn every_wrong_field_is_named() {
         for (text, expected) in [
             ("", "invalid_json"),

@@ -115,8 +115,6 @@ pub struct Jobs {
     pub items: Vec<Job>,
     /// The `cursor` of the next page.
     pub next: Option<String>,
-    /// How many jobs were looked at for this page. With `next` there are more, also where nothing was found.
-    pub looked_at: u64,
 }
 
 /// Jobs for a worker.
