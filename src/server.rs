@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::actors::Close;
 use crate::actors::clock::Clock;
-use crate::actors::keeper::{CloseStore, Keeper};
+use crate::actors::keeper::{CloseStore, Keeper, WatchFigures};
 use crate::actors::listener::{Doorman, Endpoint, Listener};
 use crate::actors::questions::PAUSED;
 use crate::actors::statistics::Statistics;
@@ -113,12 +113,17 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     } else {
         None
     };
+    let store = match keeper.as_ref().filter(|_| bound.http.is_some()) {
+        // Whoever reads over HTTP reads this, and never waits for the store.
+        Some(keeper) => keeper.send(WatchFigures).await.ok(),
+        None => None,
+    };
     let http = bound.http.zip(figures).zip(outside).map(|((listener, (statistics, snapshots)), outside)| {
         let names = settings.http_names.clone().into();
         let safety = Safety { token: token.clone(), names, address: listener.local_addr()?.ip() };
         let (supervisor, keeper, doorman) = (supervisor.clone(), keeper.clone(), doorman.clone());
         let limits = limits.clone();
-        let parts = web::Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety, outside };
+        let parts = web::Parts { supervisor, keeper, statistics, snapshots, store, limits, doorman, safety, outside };
         web::serve(listener, parts)
     });
     let http = http.transpose()?;

@@ -86,6 +86,11 @@ impl Doorman {
         Some((self.number(), place))
     }
 
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed).min(self.limits.max_connections)
+    }
+
     /// A number for one more peer, whether or not it has a connection.
     pub fn number(&self) -> Peer {
         Peer(self.last_peer.fetch_add(1, Ordering::Relaxed) + 1)

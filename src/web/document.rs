@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
 use super::api::{assignments, jobs, peers, queues};
-use super::{actions, health, problem, processors};
+use super::{actions, health, metrics, problem, processors};
 
 /// The operations, in the order in which people read them.
 #[derive(OpenApi)]
@@ -43,6 +43,7 @@ use super::{actions, health, problem, processors};
         openapi,
         health::healthz,
         health::readyz,
+        metrics::metrics,
     )
 )]
 pub struct Document;

@@ -14,7 +14,8 @@
 //! | `api` | what programs ask |
 //! | `query`, `body` | reading a request within the bounds |
 //! | `object`, `delivery` | writing answers |
-//! | `health` | probes |
+//! | `health`, `metrics` | probes; what scrapers read |
+//! | `process` | the process itself |
 //! | `document` | the OpenAPI document |
 //! | `processors` | work pushed over HTTP |
 //! | `actions` | data reduced over a list of processors |
@@ -33,11 +34,13 @@ pub mod delivery;
 pub mod desk;
 pub mod document;
 pub mod health;
+pub mod metrics;
 pub mod object;
 pub mod outgoing;
 pub mod outside;
 pub mod pages;
 pub mod problem;
+pub mod process;
 pub mod processors;
 pub mod query;
 pub mod routes;
@@ -47,7 +50,7 @@ use std::any::Any;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Addr;
 use actix_web::body::{BoxBody, MessageBody};
@@ -65,9 +68,10 @@ use self::api::{assignments, jobs, peers, queues};
 use self::desk::{Desk, Reach};
 use self::outside::Outside;
 use self::problem::Problem;
+use self::process::Process;
 use self::routes::Routes;
 use self::safety::{CameInOn, Safety};
-use crate::actors::keeper::Keeper;
+use crate::actors::keeper::{Keeper, StoreFigures};
 use crate::actors::listener::Doorman;
 use crate::actors::socket;
 use crate::actors::statistics::{Snapshots, Statistics};
@@ -104,6 +108,7 @@ fn routes() -> Routes {
         .post("/register", processors::api::register)
         .delete("/register/{id}", processors::api::unregister)
         .get("/meta", processors::api::meta)
+        .get("/metrics", metrics::metrics)
         .get("/healthz", health::healthz)
         .get("/readyz", health::readyz)
         .get("/api/v1/ping", health::ping)
@@ -131,8 +136,10 @@ pub struct Parts {
     pub keeper: Option<Addr<Keeper>>,
     /// Who keeps the histories.
     pub statistics: Addr<Statistics>,
-    /// Where all figures are read.
+    /// Where all figures are read …
     pub snapshots: Snapshots,
+    /// … but for those of the store, if there is one.
+    pub store: Option<watch::Receiver<StoreFigures>>,
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Who may come: connections of all protocols are counted together.
@@ -153,14 +160,20 @@ pub struct Site {
     pub desk: Desk,
     /// Who keeps the histories.
     pub statistics: Addr<Statistics>,
-    /// Where all figures are read.
+    /// Where all figures are read …
     pub snapshots: Snapshots,
+    /// … but for those of the store, if there is one.
+    pub store: Option<watch::Receiver<StoreFigures>>,
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Who may ask.
     pub safety: Safety,
     /// Who knows processors and actions.
     pub outside: Outside,
+    /// Who counts the connections.
+    pub doorman: Doorman,
+    /// The process.
+    pub process: Process,
     draining: watch::Receiver<bool>,
 }
 
@@ -201,12 +214,25 @@ impl Front {
 /// Where the system refuses.
 pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
     let (draining, is_draining) = watch::channel(false);
-    let (doorman, limits) = (parts.doorman.clone(), parts.limits.clone());
+    let (doorman, limits, started) = (parts.doorman.clone(), parts.limits.clone(), Instant::now());
     let application = move || {
-        let Parts { supervisor, keeper, statistics, snapshots, limits, doorman, safety, outside } = parts.clone();
-        let desk = Desk::start(Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman });
-        let draining = is_draining.clone();
-        let site = Site { supervisor, keeper, desk, statistics, snapshots, limits, safety, outside, draining };
+        let Parts { supervisor, keeper, store, statistics, snapshots, limits, doorman, safety, outside } =
+            parts.clone();
+        let reach = Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman: doorman.clone() };
+        let site = Site {
+            supervisor,
+            keeper,
+            desk: Desk::start(reach),
+            statistics,
+            snapshots,
+            store,
+            limits,
+            safety,
+            outside,
+            doorman,
+            process: Process::new(started),
+            draining: is_draining.clone(),
+        };
         App::new().app_data(Data::new(site)).configure(|config| routes().register(config)).wrap(from_fn(guard))
     };
     let server = HttpServer::new(application)

@@ -38,6 +38,13 @@ pub struct Retried {
     pub cancelled: u64,
 }
 
+impl std::ops::SubAssign for Retried {
+    fn sub_assign(&mut self, other: Retried) {
+        self.failed -= other.failed;
+        self.cancelled -= other.cancelled;
+    }
+}
+
 impl Times {
     /// Nothing was measured.
     pub fn is_empty(&self) -> bool {

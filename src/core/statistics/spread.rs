@@ -44,12 +44,12 @@ impl Spread {
     }
 }
 
-impl std::ops::AddAssign for Spread {
-    fn add_assign(&mut self, other: Spread) {
-        self.count += other.count;
-        self.sum_us = self.sum_us.saturating_add(other.sum_us);
-        for (below, more) in self.below.iter_mut().zip(other.below) {
-            *below += more;
+impl std::ops::SubAssign for Spread {
+    fn sub_assign(&mut self, other: Spread) {
+        self.count -= other.count;
+        self.sum_us = self.sum_us.saturating_sub(other.sum_us);
+        for (below, less) in self.below.iter_mut().zip(other.below) {
+            *below -= less;
         }
     }
 }
