@@ -148,8 +148,8 @@ fn judge_body(request: &ServiceRequest, path: &str) -> Result<(), Problem> {
 
 /// Whether a path is for programs, and not for people with a browser.
 pub fn is_for_programs(path: &str) -> bool {
-    let roots = ["/api/", "/register", "/meta", "/action", "/complete", "/metrics", "/healthz", "/readyz"];
-    roots.iter().any(|root| path.starts_with(root))
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    ["api", "register", "meta", "action", "complete", "metrics", "healthz", "readyz"].contains(&first)
 }
 
 /// The headers that every answer has, unless it has its own.

@@ -81,7 +81,7 @@ fn the_rust_native_client_does_a_batch() {
 }
 
 #[test]
-fn the_python_quickstart_counts_the_files_over_gloom_and_native() {
+fn the_python_quickstart_counts_the_files_over_every_protocol() {
     let server = Server::start();
     let folder = server.dir.join("files");
     std::fs::create_dir(&folder).expect("a folder can be made");
@@ -95,11 +95,36 @@ fn the_python_quickstart_counts_the_files_over_gloom_and_native() {
     ]
     .concat();
     let url = vec!["--url".to_owned(), format!("tcp://{}", server.tcp())];
-    for arguments in [ports, url] {
+    let http = vec!["--url".to_owned(), format!("http://{}", server.address("http"))];
+    for arguments in [ports, url, http] {
         let Some(mut command) = script("python3", "python/quickstart.py") else { return };
         command.args(&arguments).arg("--folder").arg(&folder).env("PYTHONDONTWRITEBYTECODE", "1");
         let printed = expect_success("quickstart.py", Process::spawn(&mut command));
         assert!(printed.contains("50 jobs in") && printed.contains("the plain loop finds the same"), "got {printed}");
+    }
+}
+
+#[test]
+fn the_shell_worker_does_what_its_command_says() {
+    if !has_program("curl") {
+        return skipped("examples/shell/worker.sh", "curl is missing");
+    }
+    let server = Server::start();
+    let url = format!("http://{}", server.address("http"));
+    let workers = [("count", "wc -w"), ("echo", "cat"), ("broken", "echo 'no \"such\" file' >&2; exit 3")];
+    let _workers = workers.map(|(kind, work)| {
+        let mut command = Command::new("sh");
+        Process::spawn(command.arg(root().join("examples/shell/worker.sh")).args([kind, work, &url]))
+    });
+    for (job, expected) in [
+        (r#"{"id":"a/b \"c\"","type":"count","body":"three little words"}"#, r#""result":3,"#),
+        ("{\"type\":\"echo\",\"body\":{\"body\":1.0,\n\"x\":\"\\\",\"}}", r#""result":{"body":1.0, "x":"\","},"#),
+        (r#"{"type":"broken","max_attempts":1}"#, r#""error":"no \"such\" file ","#),
+    ] {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-H", "Content-Type: application/json", "-d", job, &format!("{url}/api/v1/jobs?wait=25")]);
+        let ended = expect_success("curl", Process::spawn(&mut curl));
+        assert!(ended.contains(expected), "expected {expected} of {job}, got {ended}");
     }
 }
 

@@ -13,12 +13,13 @@
         print(client.map("greet", ["Ada", "Grace"]))
 
 The URL picks the protocol: `tcp://HOST[:3001]` is the native one, `gloom://HOST[:9998/9999]` is
-gloom's. `Master` and `Slave` are gloom's own blocking pair.
+gloom's, `http://HOST[:3000]` the HTTP API. `Master` and `Slave` are gloom's own blocking pair.
 
     errors                           what can go wrong
     client, worker                   what people call
     schemes → transport              the seam: the URL picks a transport
-    native, gloom_transport          the transports
+    native, gloom_transport,         the transports
+    http_transport → http_link
     gloom                            Master and Slave
     pipelined → link → connection    jobs that wait for their end, on a connection that comes back
     framing, backoff, heartbeat      the small parts

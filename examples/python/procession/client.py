@@ -23,11 +23,11 @@ class Client:
             print(future.id, future.result(timeout=10))
 
     It reconnects by itself, for up to `patience` seconds at a time. With `resubmit` it then submits
-    again, under the same ids, what the server may not have: over the native protocol the jobs that
-    were not acknowledged (the id keeps them from running twice), over gloom, where the server drops
-    the jobs of a master that left, all that are open (one that was running may run twice). Where a
-    job was accepted, but its result cannot come any more, the future fails with a ConnectionLost
-    whose `accepted` is True.
+    again, under the same ids, what the server may not have: over the native protocol and HTTP the
+    jobs that were not acknowledged (the id keeps them from running twice), over gloom, where the
+    server drops the jobs of a master that left, all that are open (one that was running may run
+    twice). Where a job was accepted, but its result cannot come any more, the future fails with a
+    ConnectionLost whose `accepted` is True; over HTTP a result is asked for, so it still comes.
     """
 
     def __init__(
@@ -39,8 +39,9 @@ class Client:
         resubmit: bool = True,
         patience: Optional[float] = 60.0,
     ) -> None:
-        """Connects. `name` and `token` are for the native protocol. Raises ValueError for a URL of
-        no known kind, ConnectionLost when nobody listens, ServerError when the server refuses."""
+        """Connects. `name` and `token` are for the native protocol and HTTP. Raises ValueError for a
+        URL of no known kind, ConnectionLost when nobody listens, ServerError when the server
+        refuses."""
         self._transport = client_transport(url, name, token, resubmit, patience)
 
     def submit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from . import gloom_transport, native
+from . import gloom_transport, http_transport, native
 from .transport import ClientTransport, WorkerTransport
 
 DEFAULT_URL = "tcp://127.0.0.1:3001"
@@ -21,6 +21,8 @@ class Scheme(NamedTuple):
 SCHEMES = {
     "tcp": Scheme(native.NativeClient, native.NativeWorker),
     "gloom": Scheme(gloom_transport.GloomClient, gloom_transport.GloomWorker),
+    "http": Scheme(http_transport.HttpClient, http_transport.HttpWorker),
+    "https": Scheme(http_transport.HttpClient, http_transport.HttpWorker),
 }
 
 

@@ -46,8 +46,8 @@ class Worker:
         worker.run()
 
     Up to `concurrency` handlers run at once, each on a thread: over the native protocol on one
-    connection, over gloom on that many sockets for each type. It connects, and reconnects, by
-    itself and for ever. A handler that raises fails its attempt: `Fail` for good, anything else to
+    connection, over gloom on that many sockets for each type, over HTTP on one each. It connects,
+    and reconnects, by itself and for ever. A handler that raises fails its attempt: `Fail` for good, anything else to
     be tried again. Deliveries are at least once: a job may come a second time.
     """
 
@@ -59,8 +59,8 @@ class Worker:
         name: Optional[str] = None,
         token: Optional[str] = None,
     ) -> None:
-        """`name` and `token` are for the native protocol. Raises ValueError for a URL of no known
-        kind. Nothing is connected yet."""
+        """`name` and `token` are for the native protocol and HTTP. Raises ValueError for a URL of
+        no known kind. Nothing is connected yet."""
         self._transport = worker_transport(url, name, token)
         self._concurrency = concurrency
         self._handlers: dict[str, Handler] = {}
