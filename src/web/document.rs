@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
-use super::api::{assignments, jobs, peers, queues};
+use super::api::{assignments, figures, jobs, peers, queues};
 use super::{actions, health, metrics, problem, processors};
 
 /// The operations, in the order in which people read them.
@@ -26,6 +26,8 @@ use super::{actions, health, metrics, problem, processors};
         assignments::fail,
         assignments::touch,
         assignments::release,
+        figures::list,
+        figures::look,
         queues::pause,
         queues::resume,
         queues::purge,
@@ -33,6 +35,8 @@ use super::{actions, health, metrics, problem, processors};
         peers::workers,
         peers::masters,
         peers::disconnect,
+        figures::stats,
+        figures::events::events,
         processors::api::register,
         processors::api::unregister,
         processors::api::meta,

@@ -64,7 +64,8 @@ use log::warn;
 use socket2::SockRef;
 use tokio::sync::watch;
 
-use self::api::{assignments, jobs, peers, queues};
+use self::api::figures::events::{self, Streams};
+use self::api::{assignments, figures, jobs, peers, queues};
 use self::desk::{Desk, Reach};
 use self::outside::Outside;
 use self::problem::Problem;
@@ -95,6 +96,8 @@ fn routes() -> Routes {
         .post("/api/v1/jobs/{id}/run-now", jobs::run_now)
         .delete("/api/v1/jobs/{id}", jobs::delete)
         .get("/api/v1/jobs", jobs::list)
+        .get("/api/v1/queues", figures::list)
+        .get("/api/v1/queues/{type}", figures::look)
         .post("/api/v1/queues/{type}/pause", queues::pause)
         .post("/api/v1/queues/{type}/resume", queues::resume)
         .post("/api/v1/queues/{type}/purge", queues::purge)
@@ -108,6 +111,8 @@ fn routes() -> Routes {
         .post("/register", processors::api::register)
         .delete("/register/{id}", processors::api::unregister)
         .get("/meta", processors::api::meta)
+        .get("/api/v1/stats", figures::stats)
+        .get("/api/v1/events", events::events)
         .get("/metrics", metrics::metrics)
         .get("/healthz", health::healthz)
         .get("/readyz", health::readyz)
@@ -174,6 +179,8 @@ pub struct Site {
     pub doorman: Doorman,
     /// The process.
     pub process: Process,
+    /// Streams of figures that are open.
+    pub streams: Streams,
     draining: watch::Receiver<bool>,
 }
 
@@ -231,6 +238,7 @@ pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
             outside,
             doorman,
             process: Process::new(started),
+            streams: Streams::default(),
             draining: is_draining.clone(),
         };
         App::new().app_data(Data::new(site)).configure(|config| routes().register(config)).wrap(from_fn(guard))

@@ -5,6 +5,7 @@
 //! | `jobs` | jobs: submit, look, wait, list, and deeds on one |
 //! | `assignments` | workers: the long poll, and the words on what it handed out |
 //! | `queues` | deeds on a whole queue |
+//! | `figures` | how queues and the server do |
 //! | `peers` | who is connected |
 //! | `reading`, `writing` | the words of requests and answers; pure |
 //! | `schema` | the shapes of both, for the OpenAPI document |
@@ -12,6 +13,7 @@
 //! What an operator does is written to the log: one line each, without bodies.
 
 pub mod assignments;
+pub mod figures;
 pub mod jobs;
 pub mod peers;
 pub mod queues;

@@ -139,7 +139,7 @@ async fn page(site: &Site, kind: &TypeName, browse: Browse) -> Found {
     site.supervisor.send(List { kind: Some(kind.clone()), browse }).await.unwrap_or_default()
 }
 
-fn unknown_queue() -> Problem {
+pub(super) fn unknown_queue() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "unknown_queue",

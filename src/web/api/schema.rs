@@ -249,3 +249,144 @@ pub struct Problem {
 pub struct Disconnected {
     pub disconnected: bool,
 }
+
+/// A page of queues.
+#[derive(ToSchema)]
+pub struct Queues {
+    pub items: Vec<Queue>,
+    /// The `cursor` of the next page.
+    pub next: Option<String>,
+}
+
+/// How a queue does.
+#[derive(ToSchema)]
+pub struct Queue {
+    pub r#type: String,
+    /// Hands out nothing.
+    pub paused: bool,
+    pub queued: u64,
+    pub scheduled: u64,
+    pub running: u64,
+    pub failed: u64,
+    /// Those that joined it.
+    pub workers: u32,
+    /// Those of them that wait for a job.
+    pub idle: u32,
+    /// Null while there is one, or where none was ever there.
+    pub last_worker_left: Option<String>,
+    /// Ever accepted: all others together.
+    pub submitted: u64,
+    pub completed: u64,
+    pub cancelled: u64,
+    pub expired: u64,
+    pub dropped: u64,
+    /// How long the job that is queued longest has been.
+    pub oldest_ms: Option<u64>,
+    /// Jobs accepted per second, over the last ten.
+    pub rate_in: f64,
+    /// Jobs ended per second, over the last ten.
+    pub rate_out: f64,
+    /// Jobs failed for good per second, over the last ten.
+    pub rate_failed: f64,
+    /// How long jobs were in line, over the last five minutes.
+    pub wait_ms: Times,
+    /// How long attempts took, over the last five minutes.
+    pub run_ms: Times,
+    /// Only where it was asked for.
+    pub history: Option<History>,
+}
+
+/// Percentiles, rounded up; null where nothing was measured.
+#[derive(ToSchema)]
+pub struct Times {
+    pub p50: Option<u64>,
+    pub p95: Option<u64>,
+    pub p99: Option<u64>,
+}
+
+/// What happened step by step, oldest first. It begins where the server knows of it.
+#[derive(ToSchema)]
+pub struct History {
+    /// `5m` or `24h`.
+    pub range: String,
+    pub step_ms: u64,
+    /// With `5m` the second that is not over is left out; with `24h` the last point is the minute that is not over.
+    pub points: Vec<Point>,
+}
+
+/// A second, or a minute.
+#[derive(ToSchema)]
+pub struct Point {
+    /// When it began.
+    pub at: String,
+    pub accepted: u32,
+    pub ended: u32,
+    pub failed: u32,
+    /// At its end.
+    pub queued: u32,
+    /// At its end.
+    pub running: u32,
+    pub wait_p95_ms: Option<u64>,
+    pub run_p95_ms: Option<u64>,
+}
+
+/// How the server does.
+#[derive(ToSchema)]
+pub struct Stats {
+    /// When the figures were taken.
+    pub at: String,
+    pub version: String,
+    pub jobs: Census,
+    pub rates: Rates,
+    pub wait_ms: Times,
+    pub run_ms: Times,
+    pub oldest_ms: Option<u64>,
+    pub queues: u64,
+    pub uptime_ms: u64,
+    pub memory_bytes: Option<u64>,
+    /// How many processors it uses: 1 is one of them wholly.
+    pub cpu: Option<f64>,
+    pub connections: u64,
+    /// It is about to stop.
+    pub draining: bool,
+    /// Null where only memory has the jobs.
+    pub store: Option<Store>,
+    /// Only where it was asked for.
+    pub history: Option<History>,
+}
+
+/// Where the jobs are that were ever accepted: `accepted` is the sum of all others.
+#[derive(ToSchema)]
+pub struct Census {
+    pub accepted: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+    pub expired: u64,
+    pub dropped: u64,
+    pub scheduled: u64,
+    pub queued: u64,
+    pub running: u64,
+}
+
+/// Jobs per second, over the last ten.
+#[derive(ToSchema)]
+pub struct Rates {
+    pub r#in: f64,
+    pub out: f64,
+    pub failed: f64,
+}
+
+/// How the store does.
+#[derive(ToSchema)]
+pub struct Store {
+    pub bytes: u64,
+    pub free_bytes: Option<u64>,
+    /// Durable submits are refused.
+    pub full: bool,
+    /// Since the start; each was synced once.
+    pub commits: u64,
+    pub records: u64,
+    /// How long they took, over the last five minutes.
+    pub commit_ms: Times,
+}
