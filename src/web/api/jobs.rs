@@ -174,11 +174,12 @@ pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
     let query = Query::parse(request.query_string())?;
     let kind = query.types()?.into_iter().next();
     let text = query.value("q").map(str::to_owned);
+    let is_search = text.is_some();
     let browse = Browse {
         state: query.state()?,
         before: query.cursor()?,
         limit: query.limit()?,
-        look_at: if text.is_some() { SEARCH_AT } else { LOOK_AT },
+        look_at: if is_search { SEARCH_AT } else { LOOK_AT },
         text,
         bytes: PAGE_BYTES,
     };
@@ -190,7 +191,10 @@ pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
         Some(next) => object.text("next", &next.to_string()),
         None => object.raw("next", b"null"),
     };
-    // How far it looked: with `next` there is more to look at.
+    // How far a search looked: with `next` there is more to look at.
+    if is_search {
+        object.integer("looked_at", found.looked_at as u64);
+    }
     object.end();
     Ok(json(out))
 }

@@ -115,6 +115,8 @@ pub struct Jobs {
     pub items: Vec<Job>,
     /// The `cursor` of the next page.
     pub next: Option<String>,
+    /// Of a search: how many jobs were looked at for this page. With `next` there are more, also where nothing was found.
+    pub looked_at: Option<u64>,
 }
 
 /// Jobs for a worker.
