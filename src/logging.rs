@@ -1,11 +1,13 @@
 //! Log lines: one per event, to stderr, as text or as JSON.
 //!
 //! Whatever a peer sent may end up in a line, so messages and values are escaped: no line break, no terminal escape
-//! gets through. The level comes from `RUST_LOG`, else it is `info`.
+//! gets through. The level comes from `RUST_LOG`, else it is `info`. The newest lines are kept in memory, for operators.
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use log::Record;
@@ -47,6 +49,7 @@ pub fn init(format: LogFormat) {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(LEVELS));
     builder.format(move |out, record| {
         let now = Timestamp::now();
+        remember(record, now);
         match format {
             LogFormat::Text => {
                 let style = out.default_level_style(record.level());
@@ -62,6 +65,42 @@ pub fn init(format: LogFormat) {
 
 /// The HTTP libraries tell of every request that is not HTTP, as an error of theirs: anybody could fill the log with them.
 const LEVELS: &str = "info,actix_server=warn,actix_http=off,actix_web=warn";
+
+/// A line that was logged, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When, milliseconds since 1970.
+    pub at_ms: u64,
+    /// How grave.
+    pub level: log::Level,
+    /// What, with its pairs; escaped.
+    pub text: String,
+}
+
+/// So many lines are kept in memory, each at most so long in bytes.
+const KEPT: (usize, usize) = (500, 1_024);
+
+static NEWEST: Mutex<VecDeque<Line>> = Mutex::new(VecDeque::new());
+
+/// The newest lines, the newest first.
+pub fn recent() -> Vec<Line> {
+    // A thread that panicked here has left whole lines.
+    NEWEST.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
+}
+
+fn remember(record: &Record<'_>, now: Timestamp) {
+    let (lines, bytes) = KEPT;
+    let mut text = String::new();
+    escape(&mut text, &record.args().to_string());
+    record.key_values().visit(&mut TextPairs(&mut text)).expect("visiting never fails");
+    text.truncate(text.floor_char_boundary(bytes));
+    let at_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    let mut newest = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
+    if newest.len() == lines {
+        newest.pop_front();
+    }
+    newest.push_back(Line { at_ms, level: record.level(), text });
+}
 
 fn text_line(record: &Record<'_>, now: Timestamp, level: &str) -> String {
     let mut line = format!("{now:.3} {level} {} ", record.target());
@@ -191,6 +230,19 @@ mod tests {
             json,
             r#"{"time":"2026-01-31T12:00:00.123Z","level":"warn","target":"procession::x","message":"listening","addr":"127.0.0.1:1","jobs":3,"ok":true,"reason":"two words","message_":""}"#
         );
+    }
+
+    #[test]
+    fn the_newest_lines_are_kept_and_no_more() {
+        for number in 0..KEPT.0 + 20 {
+            let text = format!("line {number} {}", "ä".repeat(KEPT.1));
+            let moment = "2026-01-31T12:00:00Z".parse().unwrap();
+            remember(&Record::builder().args(format_args!("{text}")).level(Level::Info).build(), moment);
+        }
+        let recent = recent();
+        assert_eq!(recent.len(), KEPT.0);
+        assert!(recent[0].text.starts_with(&format!("line {} ä", KEPT.0 + 19)), "{}", recent[0].text);
+        assert!(recent.iter().all(|line| line.text.len() <= KEPT.1 && line.at_ms == 1_769_860_800_000));
     }
 
     #[test]

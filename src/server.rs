@@ -23,7 +23,7 @@ use crate::actors::listener::{Doorman, Endpoint, Listener};
 use crate::actors::questions::PAUSED;
 use crate::actors::statistics::Statistics;
 use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
-use crate::config::{Settings, StoreUrl};
+use crate::config::{Origin, SettingRow, Settings, StoreUrl};
 use crate::core::{Body, JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
 use crate::protocols::{Session, deputy, gloom, native};
 use crate::store::sqlite::Options;
@@ -31,6 +31,8 @@ use crate::store::{Recalled, Sqlite, Store, StoreError};
 use crate::web;
 use crate::web::desk::Reach;
 use crate::web::outside::{self, Beginning, Outside};
+use crate::web::pages::system::SettingLine;
+use crate::web::pages::vitals::About;
 use crate::web::safety::Safety;
 
 /// Why a server can't start: one line that says what, where, and what to do.
@@ -91,6 +93,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         bound.write_ports(path).map_err(|why| StartError::PortsFile { path: path.clone(), why })?;
     }
     bound.announce();
+    let about = Arc::new(about(settings, &bound));
 
     // They are read over HTTP only.
     let figures = bound.http.is_some().then(|| Statistics::on_its_own_thread(clock));
@@ -121,9 +124,11 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let http = bound.http.zip(figures).zip(outside).map(|((listener, (statistics, snapshots)), outside)| {
         let names = settings.http_names.clone().into();
         let safety = Safety { token: token.clone(), names, address: listener.local_addr()?.ip() };
+        let about = about.clone();
         let (supervisor, keeper, doorman) = (supervisor.clone(), keeper.clone(), doorman.clone());
         let limits = limits.clone();
-        let parts = web::Parts { supervisor, keeper, statistics, snapshots, store, limits, doorman, safety, outside };
+        let parts =
+            web::Parts { supervisor, keeper, statistics, snapshots, store, limits, doorman, safety, about, outside };
         web::serve(listener, parts)
     });
     let http = http.transpose()?;
@@ -161,6 +166,18 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     info!("stopped");
     Ok(())
+}
+
+/// What the pages for operators show of the server itself.
+fn about(settings: &Settings, bound: &Bound) -> About {
+    let line = |row: SettingRow| SettingLine {
+        name: row.name.to_owned(),
+        value: row.value,
+        is_default: matches!(row.origin, Origin::Default(_)),
+        origin: row.origin.to_string(),
+    };
+    let listeners = bound.addresses.iter().map(|(what, address)| ((*what).to_owned(), address.clone())).collect();
+    About { settings: settings.table().into_iter().map(line).collect(), listeners }
 }
 
 fn listen<S: Session>(

@@ -3,14 +3,15 @@
 (() => {
   const $ = (selector, from = document) => from.querySelector(selector);
   const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const by = id => document.getElementById(id);
   const on = (name, does, to = document) => to.addEventListener(name, does);
   const body = document.body;
-  const lamp = $("#live");
+  const lamp = by("live");
   const make = (name, className, textContent = "") => Object.assign(document.createElement(name), { className, textContent });
-  const say = text => { $("#status").textContent = text; };
+  const say = text => { by("status").textContent = text; };
   const remember = (name, value) => { document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=strict`; };
 
-  // --- live: one stream, closed while the tab is hidden or the reader said pause
+  // One stream, closed while the tab is hidden or the reader said pause.
 
   let stream = null, retry = 0, late = 0;
   let paused = lamp.dataset.state === "paused";
@@ -20,9 +21,7 @@
   function shine(state) {
     lamp.dataset.state = state;
     $(".word", lamp).textContent = { live: "live", paused: "paused", lost: "reconnecting", off: "not live" }[state];
-    const button = $("button", lamp);
-    button.textContent = paused ? "Resume" : "Pause";
-    button.value = paused ? "on" : "off";
+    $("button", lamp).textContent = paused ? "Resume" : "Pause";
   }
 
   function open() {
@@ -36,14 +35,19 @@
       late = setTimeout(() => { if (!paused && (!stream || stream.readyState !== 1)) shine("lost"); }, 1500);
       if (stream.readyState === 2) { close(); retry = setTimeout(open, 10000); }
     };
-    stream.addEventListener("patch", event => {
+    on("patch", event => {
       const { at, regions } = JSON.parse(event.data);
       skew = Date.now() - at;
-      for (const [id, html] of Object.entries(regions)) { newest.set(id, html); apply(id); }
+      for (const [id, html] of Object.entries(regions)) {
+        // A region comes with its rows.
+        for (const row of by(id)?.querySelectorAll("tr[id]") ?? []) newest.delete(row.id);
+        newest.set(id, html);
+        apply(id);
+      }
       lamp.classList.add("beat");
       setTimeout(() => lamp.classList.remove("beat"), 60);
       tick();
-    });
+    }, stream);
   }
 
   function close() { stream?.close(); stream = null; }
@@ -53,17 +57,17 @@
     remember("live", stop ? "off" : "on");
     if (stop) close(); else open();
     shine(stop ? "paused" : "live");
-    say(stop ? "Paused: this page stays as it is." : "This page is live again.");
+    say(stop ? "Paused: nothing moves." : "Live again.");
   }
 
   on("visibilitychange", () => { if (document.hidden) close(); else open(); });
   on("pagehide", close, window);
   on("pageshow", open, window);
 
-  // --- a region becomes what the server says it is, and nothing else moves
+  // A region becomes what the server says it is, and nothing else moves.
 
   function apply(id, eager) {
-    const region = document.getElementById(id), html = newest.get(id);
+    const region = by(id), html = newest.get(id);
     if (!region || html === undefined) return;
     if (busy(region)) { behind.add(id); return; }
     behind.delete(id);
@@ -77,10 +81,11 @@
     const focused = document.activeElement;
     children(region, fresh);
     if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
-    const bar = document.getElementById("fresh-" + id);
+    for (const row of $$("tr[id]", region)) if (newest.has(row.id)) apply(row.id);
+    const bar = by("fresh-" + id);
     if (bar) {
       bar.hidden = !added;
-      bar.textContent = added === 1 ? "Show 1 new" : `Show ${added} new`;
+      bar.textContent = `Show ${added < 50 ? added : "the"} new`;
     }
   }
 
@@ -93,17 +98,12 @@
 
   const touched = rows => rows.matches(":hover, :focus-within") || !!$("input:checked", rows);
 
-  // Rows stay where they are, those that went are dimmed, new ones are counted.
+  // Rows stay where they are, new ones are counted, those that went are dimmed.
   function keepOrder(rows, next) {
     const coming = new Map([...next.children].map(row => [row.id, row]));
-    const kept = [...rows.children].map(row => {
-      const fresh = coming.get(row.id);
-      coming.delete(row.id);
-      if (fresh) return fresh;
-      const gone = row.cloneNode(true);
-      gone.classList.add("gone");
-      return gone;
-    });
+    const kept = [...rows.children].map(row => coming.get(row.id) ?? row.cloneNode(true));
+    for (const row of kept) if (!coming.delete(row.id)) row.classList.add("gone");
+    if (coming.size) for (const row of kept) row.classList.remove("gone");
     next.replaceChildren(...kept);
     return coming.size;
   }
@@ -140,8 +140,6 @@
     if (region && !paused) setTimeout(() => apply(region.id));
   });
 
-  // --- times pass
-
   function ago(ms, isAhead) {
     const passed = (Date.now() - skew - ms) / 1000, s = Math.max(0, Math.floor(isAhead ? -passed : passed));
     if (s < 60) return `${s} s`;
@@ -161,8 +159,6 @@
   }
   setInterval(tick, 1000);
 
-  // --- choosing rows
-
   let anchor = null;
   on("click", event => {
     const box = event.target;
@@ -177,8 +173,6 @@
     const chosen = $("[data-chosen]", box.form);
     if (chosen) chosen.textContent = `${boxes.filter(other => other.checked).length} selected`;
   });
-
-  // --- buttons
 
   async function copy(text, button) {
     try {
@@ -217,10 +211,8 @@
   });
   for (const script of $$("[data-script]")) script.hidden = false;
 
-  // --- keys
-
-  const help = $("#help");
-  const wanted = $("#keys");
+  const help = by("help");
+  const wanted = by("keys");
   wanted.checked = localStorage.getItem("keys") !== "off";
   on("change", () => localStorage.setItem("keys", wanted.checked ? "on" : "off"), wanted);
 
@@ -245,7 +237,7 @@
       return;
     }
     const keys = {
-      "/": () => $("#search").focus(),
+      "/": () => by("search").focus(),
       g: () => { going = Date.now(); },
       j: () => step(1),
       k: () => step(-1),
@@ -256,8 +248,6 @@
     };
     if (Object.hasOwn(keys, event.key)) { event.preventDefault(); keys[event.key](); }
   });
-
-  // --- pointing at charts
 
   const units = {
     time: us => us < 1000 ? `${us} µs` : us < 1e6 ? `${+(us / 1e3).toPrecision(3)} ms` : `${+(us / 1e6).toPrecision(3)} s`,
@@ -270,10 +260,8 @@
     for (const old of $$(".cursor, .tip")) if (old.parentElement !== area) old.remove();
     if (!area) return;
     const { at, step, unit, values } = area.dataset, box = area.getBoundingClientRect();
-    const series = values.split(";").map(line => line.split(","));
-    const last = series[0].length - 1;
-    const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-    const index = Math.round(share * last);
+    const series = values.split(";").map(line => line.split(",")), last = series[0].length - 1;
+    const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)), index = Math.round(share * last);
     const cursor = $(".cursor", area) ?? area.appendChild(make("i", "cursor"));
     const tip = $(".tip", area) ?? area.appendChild(make("div", "tip"));
     cursor.style.left = `${index / last * 100}%`;

@@ -34,6 +34,7 @@ pub mod delivery;
 pub mod desk;
 pub mod document;
 pub mod health;
+pub mod live;
 pub mod metrics;
 pub mod object;
 pub mod outgoing;
@@ -67,7 +68,9 @@ use tokio::sync::watch;
 use self::api::figures::events::{self, Streams};
 use self::api::{assignments, figures, jobs, peers, queues};
 use self::desk::{Desk, Reach};
+use self::live::Live;
 use self::outside::Outside;
+use self::pages::vitals::About;
 use self::problem::Problem;
 use self::process::Process;
 use self::routes::Routes;
@@ -114,6 +117,28 @@ fn routes() -> Routes {
         .get("/api/v1/stats", figures::stats)
         .get("/api/v1/events", events::events)
         .get("/metrics", metrics::metrics)
+        .get("/", pages::serve::page)
+        .get("/queues", pages::serve::page)
+        .get("/queues/", pages::serve::page)
+        .get("/queues/{type}", pages::serve::page)
+        .get("/jobs", pages::serve::page)
+        .get("/jobs/", pages::serve::page)
+        .get("/jobs/{id}", pages::serve::page)
+        .get("/failures", pages::serve::page)
+        .get("/workers", pages::serve::page)
+        .get("/masters", pages::serve::page)
+        .get("/actions", pages::serve::page)
+        .get("/actions/", pages::serve::page)
+        .get("/actions/{id}", pages::serve::page)
+        .get("/system", pages::serve::page)
+        .get("/docs", pages::serve::page)
+        .get("/deeds", pages::act::ask)
+        .post("/deeds", pages::act::act)
+        .post("/submit", pages::act::submit)
+        .post("/preferences", pages::act::prefer)
+        .get("/events", live::events)
+        .get("/static/{hash}/{name}", pages::serve::asset)
+        .get("/favicon.ico", pages::serve::favicon)
         .get("/healthz", health::healthz)
         .get("/readyz", health::readyz)
         .get("/api/v1/ping", health::ping)
@@ -153,6 +178,8 @@ pub struct Parts {
     pub safety: Safety,
     /// Who knows processors and actions.
     pub outside: Outside,
+    /// What the pages show of the server itself.
+    pub about: Arc<About>,
 }
 
 /// What the handlers of a thread share.
@@ -181,6 +208,10 @@ pub struct Site {
     pub process: Process,
     /// Streams of figures that are open.
     pub streams: Streams,
+    /// What the pages show of the server itself.
+    pub about: Arc<About>,
+    /// The pages that somebody watches.
+    pub live: Live,
     draining: watch::Receiver<bool>,
 }
 
@@ -223,7 +254,7 @@ pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
     let (draining, is_draining) = watch::channel(false);
     let (doorman, limits, started) = (parts.doorman.clone(), parts.limits.clone(), Instant::now());
     let application = move || {
-        let Parts { supervisor, keeper, store, statistics, snapshots, limits, doorman, safety, outside } =
+        let Parts { supervisor, keeper, store, statistics, snapshots, limits, doorman, safety, outside, about } =
             parts.clone();
         let reach = Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman: doorman.clone() };
         let site = Site {
@@ -236,6 +267,8 @@ pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
             limits,
             safety,
             outside,
+            about,
+            live: Live::default(),
             doorman,
             process: Process::new(started),
             streams: Streams::default(),

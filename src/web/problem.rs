@@ -126,6 +126,11 @@ impl Problem {
         &self.0.detail
     }
 
+    /// The field that it is about, if it is about one.
+    pub fn field(&self) -> Option<&str> {
+        self.0.more.iter().find(|(name, _)| *name == "field").map(|(_, field)| field.as_ref())
+    }
+
     /// The problem of a bare status, for an error that something else made.
     pub fn of_status(status: StatusCode) -> Problem {
         match status {

@@ -148,8 +148,9 @@ fn judge_body(request: &ServiceRequest, path: &str) -> Result<(), Problem> {
 
 /// Whether a path is for programs, and not for people with a browser.
 pub fn is_for_programs(path: &str) -> bool {
-    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    ["api", "register", "meta", "action", "complete", "metrics", "healthz", "readyz"].contains(&first)
+    let roots = ["api", "register", "action", "complete", "metrics", "meta", "healthz", "readyz"];
+    let first = path.strip_prefix('/').and_then(|path| path.split('/').next());
+    first.is_some_and(|first| roots.contains(&first))
 }
 
 /// The headers that every answer has, unless it has its own.

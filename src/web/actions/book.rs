@@ -218,6 +218,13 @@ impl Handler<Begun> for Actions {
 }
 
 impl Actions {
+    /// What is known of each.
+    pub(super) fn accounts(&self) -> &HashMap<JobId, Rc<RefCell<Account>>> {
+        &self.actions
+    }
+}
+
+impl Actions {
     fn check(&self, plan: &Plan) -> Result<(), Problem> {
         if self.actions.contains_key(&plan.id) {
             return Err(Problem::new(StatusCode::CONFLICT, "id_exists", "an action has this id"));

@@ -5,7 +5,7 @@
 //! | `plan` | what an action is to do, and how it ended; pure |
 //! | `action` | the actor of one action |
 //! | `book` | the actor that knows them all |
-//! | `show` | an action as people see it |
+//! | `show`, `listing` | an action as people see it, and which there are |
 //! | `callback` | telling its end to its `response_url` |
 //! | `api` | `/action` |
 //!
@@ -17,6 +17,7 @@ mod action;
 pub mod api;
 mod book;
 mod callback;
+mod listing;
 mod plan;
 pub mod schema;
 mod show;
@@ -24,4 +25,5 @@ mod show;
 pub use action::Account;
 pub use book::{Actions, Begun, LookAt, MAX_ACTIONS};
 pub use callback::Places;
+pub use listing::{ListNewest, Listed, Listing, Peek};
 pub use plan::{End, How, MAX_STEPS, Plan};

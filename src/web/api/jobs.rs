@@ -362,7 +362,7 @@ fn first_state(draft: &Draft) -> JobState {
     if draft.delay_ms > 0 { JobState::Scheduled } else { JobState::Queued }
 }
 
-fn new_id() -> JobId {
+pub(in crate::web) fn new_id() -> JobId {
     JobId::from_text(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id")
 }
 

@@ -48,7 +48,7 @@ fn type_of(request: &HttpRequest) -> Option<TypeName> {
 const JOB_OR_TYPE: usize = 3;
 
 /// How a caller is called in histories and lists: by its address, since each of its requests may be a connection of its own.
-fn caller(request: &HttpRequest) -> PeerName {
+pub(super) fn caller(request: &HttpRequest) -> PeerName {
     match request.peer_addr() {
         Some(address) => format!("http:{}", address.ip()).into(),
         None => "http:unknown".into(),
@@ -61,6 +61,6 @@ fn json(out: BytesMut) -> HttpResponse {
 }
 
 /// An operator did something.
-fn log_deed(request: &HttpRequest, deed: &'static str, what: &str) {
+pub(super) fn log_deed(request: &HttpRequest, deed: &'static str, what: &str) {
     info!(deed, what, by = &*caller(request); "an operator's deed");
 }

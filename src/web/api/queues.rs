@@ -120,7 +120,7 @@ async fn end_of(site: &Site, kind: &TypeName) -> Option<u64> {
     found.jobs.first().map(|newest| newest.job.sequence + 1)
 }
 
-async fn touch_those(site: &Site, kind: &TypeName, state: JobState, end: u64, deed: Deed) -> u64 {
+pub(in crate::web) async fn touch_those(site: &Site, kind: &TypeName, state: JobState, end: u64, deed: Deed) -> u64 {
     let (mut before, mut count) = (Some(end), 0);
     while before.is_some() {
         let browse =

@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
-use crate::core::Body;
+use crate::core::action::{Carried, OnFailure};
+use crate::core::record::StoredState;
+use crate::core::{Body, JobState, Report};
+use crate::web::actions::{End, How, Listed};
 
 use super::job::{data, error};
 use super::layout::{crumbs, empty, head};
@@ -57,6 +60,104 @@ pub struct StepFigures {
     pub data: Option<Body>,
     /// Why it failed.
     pub error: Option<Body>,
+}
+
+impl ActionFigures {
+    /// An action as its book knows it: without data, and of its steps no more than which one it is at.
+    pub fn of(listed: &Listed) -> ActionFigures {
+        ActionFigures::with_jobs(listed, &[])
+    }
+
+    /// The same with the jobs of its first steps; a job that is gone is none.
+    pub fn with_jobs(listed: &Listed, jobs: &[Option<Report>]) -> ActionFigures {
+        let Listed { plan, end, .. } = listed;
+        let steps = plan.steps.iter().enumerate();
+        let steps: Vec<StepFigures> = steps
+            .map(|(at, kind)| {
+                let known = StepFigures::at(listed, at, kind.text().into_owned());
+                match jobs.get(at) {
+                    Some(Some(report)) => known.with_job(report, plan.on_failure),
+                    Some(None) | None => known,
+                }
+            })
+            .collect();
+        let (mut data, mut error) = (None, None);
+        match end.as_ref().map(|end| &end.how) {
+            Some(How::Completed { data: Carried::Input }) => data = input_of(jobs),
+            Some(How::Completed { data: Carried::ResultOf(step) }) => {
+                data = steps.get(*step).and_then(|step| step.data.clone());
+            }
+            Some(How::Failed { step, error: said }) => {
+                error = said.clone().or_else(|| steps.get(*step).and_then(|step| step.error.clone()));
+            }
+            None => {}
+        }
+        ActionFigures {
+            id: plan.id.text().into_owned(),
+            state: end.as_ref().map_or("running", End::state),
+            steps,
+            input: input_of(jobs),
+            data,
+            error,
+            created_ms: plan.created_ms,
+            ended_ms: end.as_ref().map(|end| end.at_ms),
+            response_url: plan.response_url.as_ref().map(ToString::to_string),
+            delivered: plan.response_url.as_ref().map(|_| end.as_ref().is_some_and(|end| end.is_delivered)),
+        }
+    }
+}
+
+fn input_of(jobs: &[Option<Report>]) -> Option<Body> {
+    jobs.first().and_then(Option::as_ref).map(|report| report.job.body.clone())
+}
+
+impl StepFigures {
+    /// A step of which no more is known than where the action is.
+    fn at(listed: &Listed, at: usize, processor: String) -> StepFigures {
+        let state = match listed.end.as_ref().map(|end| &end.how) {
+            Some(How::Completed { .. }) => "completed",
+            Some(How::Failed { step, .. }) if at == *step => "failed",
+            Some(How::Failed { step, .. }) if at > *step => "pending",
+            None if at == listed.step => "running",
+            None if at > listed.step => "pending",
+            Some(How::Failed { .. }) | None => "completed",
+        };
+        StepFigures {
+            processor,
+            state,
+            attempts: 0,
+            job: None,
+            started_ms: None,
+            ended_ms: None,
+            data: None,
+            error: None,
+        }
+    }
+
+    fn with_job(self, report: &Report, on_failure: OnFailure) -> StepFigures {
+        let job = &report.job;
+        let state = match (report.state(), on_failure) {
+            (JobState::Completed, _) => "completed",
+            (JobState::Failed | JobState::Cancelled | JobState::Expired, OnFailure::Fail) => "failed",
+            (JobState::Failed | JobState::Cancelled | JobState::Expired, OnFailure::Skip) => "skipped",
+            (JobState::Scheduled | JobState::Queued | JobState::Running, _) => self.state,
+        };
+        let (ended_ms, detail) = match &job.progress.state {
+            StoredState::Finished { at_ms, detail, .. } => (Some(*at_ms), detail.clone()),
+            StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => (None, None),
+        };
+        let (data, error) = if state == "completed" { (detail, None) } else { (None, detail) };
+        StepFigures {
+            state,
+            attempts: job.progress.attempt,
+            job: Some(job.id.text().into_owned()),
+            started_ms: Some(job.created_ms),
+            ended_ms,
+            data,
+            error,
+            ..self
+        }
+    }
 }
 
 const COLUMNS: [Column; 5] = [
@@ -203,13 +304,15 @@ fn steps_bar(action: &ActionFigures, now_ms: u64, class: &str) -> Markup {
     let times: Vec<f64> = action.steps.iter().map(|step| took(step, now_ms).unwrap_or(0) as f64).collect();
     let total = times.iter().sum::<f64>().max(1.0);
     let spare = (WIDTH - LEAST * times.len() as f64).max(0.0);
+    // Of the actions in a list no times are known: their steps are equally wide.
+    let share = |time: f64| if total > 1.0 { time / total } else { 1.0 / times.len().max(1) as f64 };
     let mut x = 0.0;
     let spoken: Vec<String> =
         action.steps.iter().map(|step| format!("{} {}", text::flat(&step.processor), step.state)).collect();
     html! {
         svg class=(class) viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label={ "Steps: " (spoken.join(", ")) } {
             @for (step, time) in action.steps.iter().zip(&times) {
-                @let width = LEAST + time / total * spare;
+                @let width = LEAST + share(*time) * spare;
                 rect class=(fill(step.state)) x=(format!("{x:.1}")) y="0" width=(format!("{:.1}", (width - 4.0).max(1.0))) height="10" {}
                 ({ x += width; "" })
             }

@@ -141,17 +141,15 @@ fn of_server(server: &ServerFigures, found: &mut Vec<Attention>) {
             link: Link::to("/system"),
         });
     }
-    if let Some(store) = &server.store
-        && let Some(free) = store.free_bytes.filter(|&free| free < LOW_DISK_BYTES)
-    {
-        found.push(Attention {
-            gravity: Gravity::Trouble,
-            what: format!(
-                "The disk of the store has {} left: when it is full, durable jobs are refused",
-                words::bytes(free)
-            ),
-            link: Link::to("/system"),
-        });
+    let Some(store) = &server.store else { return };
+    let link = Link::to("/system");
+    if store.is_full {
+        let what = "The disk of the store is full: durable jobs are refused until there is room".to_owned();
+        found.push(Attention { gravity: Gravity::Trouble, what, link });
+    } else if let Some(free) = store.free_bytes.filter(|&free| free < LOW_DISK_BYTES) {
+        let what =
+            format!("The disk of the store has {} left: when it is full, durable jobs are refused", words::bytes(free));
+        found.push(Attention { gravity: Gravity::Trouble, what, link });
     }
 }
 

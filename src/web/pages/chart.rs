@@ -101,7 +101,7 @@ impl Chart {
     /// The chart with its legend.
     pub fn figure(&self) -> Markup {
         let top = self.unit.round_up(self.most());
-        let steps = self.series.first().map_or(0, |series| series.values.len());
+        let end = self.series.first().map_or(0, |series| series.values.len()).max(2) - 1;
         html! {
             figure.chart {
                 figcaption {
@@ -118,8 +118,8 @@ impl Chart {
                         span { (self.unit.mark(top)) } span { (self.unit.mark(top / 2.0)) } span { "0" }
                     }
                     div.area data-at=(self.at_ms) data-step=(self.step_ms) data-unit=(self.unit.name()) data-values=(self.numbers()) {
-                        svg viewBox={ "0 0 " (steps.max(2) - 1) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(self.spoken()) {
-                            path.rule d={ "M0 0H" (steps) "M0 50H" (steps) "M0 100H" (steps) } {}
+                        svg viewBox={ "0 0 " (end) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(self.spoken()) {
+                            path.rule d={ "M0 0H" (end) "M0 50H" (end) "M0 100H" (end) } {}
                             @for (series, line) in self.series.iter().zip(LINES) {
                                 @let path = path(&series.values, top);
                                 @if line == 'a' { path class={ "under u-" (line) } d=(closed(&path)) {} }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::core::Report;
 
-use super::form::{as_call, curl, hidden};
+use super::form::{ORIGIN, as_call, curl, hidden};
 use super::icons::icon;
 use super::job_cells::{state_of, subject};
 use super::layout::head;
@@ -156,6 +156,15 @@ impl Deed {
             Deed::Purge | Deed::Delete | Deed::Cancel | Deed::Disconnect => true,
             Deed::Pause | Deed::Resume | Deed::RetryFailed | Deed::Retry | Deed::RunNow | Deed::Reprioritize => false,
         }
+    }
+
+    /// The call that does it to the job in a shell's `$id`.
+    pub fn call_of_id(self) -> String {
+        let data =
+            if self == Deed::Reprioritize { " -H 'content-type: application/json' -d '{\"priority\":10}'" } else { "" };
+        let (verb, rest) =
+            if self == Deed::Delete { ("DELETE", String::new()) } else { ("POST", format!("/{}", self.key())) };
+        format!("curl -sS -X {verb} \"{ORIGIN}/api/v1/jobs/$id{rest}\"{data}")
     }
 
     /// The call that does it to one thing.

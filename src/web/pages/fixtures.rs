@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::actors::keeper::StoreFigures;
 use crate::actors::questions::PeerFigures;
 use crate::core::Report;
 use crate::core::census::Census;
@@ -11,7 +12,7 @@ use crate::core::report::Why;
 use crate::core::statistics::{Figures, Percentiles, Point, QueueFigures, Snapshot};
 
 use super::actions::{ActionFigures, StepFigures};
-use super::server::{ProcessorFigures, ServerFigures, StoreFigures};
+use super::server::{ProcessorFigures, ServerFigures};
 
 /// The moment of all fixtures.
 pub const NOW_MS: u64 = 1_769_860_800_000;
@@ -167,13 +168,14 @@ pub fn server() -> ServerFigures {
         uptime_ms: 187_200_000,
         memory_bytes: Some(412 << 20),
         cpu: Some(0.37),
-        connections: 214,
+        connections: Some(214),
         draining: false,
         store: Some(StoreFigures {
-            place: "procession-data".to_owned(),
             bytes: 1_932_735_283,
             free_bytes: Some(600 << 20),
-            sync: Percentiles { p50: Some(1_900), p95: Some(4_300), p99: Some(21_000), count: 5_000 },
+            commits: 48_120,
+            commit: Percentiles { p50: Some(1_900), p95: Some(4_300), p99: Some(21_000), count: 5_000 },
+            ..StoreFigures::default()
         }),
     }
 }

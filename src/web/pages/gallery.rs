@@ -17,12 +17,13 @@ use super::link::Link;
 use super::masters::Masters;
 use super::overview::{self, Overview};
 use super::server::{ProcessorFigures, ServerFigures};
-use super::system::{LogLine, SettingLine, System};
+use super::system::{SettingLine, System};
 use super::view::{Page, Place, Theme, View, Word};
 use super::workers::Workers;
 use super::{
     actions, deed, docs, failures, fault, job, jobs, layout, link, masters, queue, queues, submit, system, workers,
 };
+use crate::logging::Line;
 
 fn view(address: &str) -> View {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
@@ -184,12 +185,13 @@ fn of_the_others(server: &ServerFigures, processors: &[ProcessorFigures]) -> Vec
 }
 
 fn system_page(server: &ServerFigures) -> Page {
-    let line = |level| LogLine {
+    let line = |level| Line {
         at_ms: NOW_MS,
         level,
-        text: "procession::web an operator cancels jobs count=3 scope=\"<b>all</b>\"".to_owned(),
+        text: "an operator's deed deed=cancel what=\"<b>all</b>\" by=http:127.0.0.1".to_owned(),
     };
-    let log: Vec<LogLine> = ["info", "warn", "error"].into_iter().cycle().take(40).map(line).collect();
+    let levels = [log::Level::Info, log::Level::Warn, log::Level::Error, log::Level::Debug];
+    let log: Vec<Line> = levels.into_iter().cycle().take(40).map(line).collect();
     let setting = |name: &str, value: &str, origin: &str| SettingLine {
         name: name.to_owned(),
         value: value.to_owned(),
@@ -203,8 +205,8 @@ fn system_page(server: &ServerFigures) -> Page {
     ];
     let listeners =
         [("http".to_owned(), "127.0.0.1:3000".to_owned()), ("gloom-masters".to_owned(), "127.0.0.1:9998".to_owned())];
-    let lags = [("A turn of the supervisor", server.store.clone().unwrap_or_default().sync)];
-    system::page(System { server, lags: &lags, listeners: &listeners, settings: &settings, log: &log })
+    let answers = [("Supervisor", Some(132)), ("Keeper of the store", None)];
+    system::page(System { server, answers: &answers, listeners: &listeners, settings: &settings, log: &log })
 }
 
 fn named(page: &str, size: &str) -> &'static str {

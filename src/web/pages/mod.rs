@@ -10,8 +10,11 @@
 //! | `table`, `chart`, `form`, `state`, `icons` | what pages are made of |
 //! | `words`, `text`, `link` | numbers and times, text from elsewhere, addresses |
 //! | `attention` | what an operator should look at |
+//! | `serve`, `act` | what browsers ask for, and what their forms send |
+//! | `goal`, `load`, `vitals` | where an address leads, and what its page shows |
 //! | the others | a page each |
 
+pub mod act;
 pub mod actions;
 pub mod attention;
 pub mod chart;
@@ -20,6 +23,7 @@ pub mod docs;
 pub mod failures;
 pub mod fault;
 pub mod form;
+pub mod goal;
 pub mod icons;
 pub mod job;
 pub mod job_cells;
@@ -27,11 +31,13 @@ pub mod jobs;
 pub mod json;
 pub mod layout;
 pub mod link;
+pub mod load;
 pub mod masters;
 pub mod overview;
 pub mod peers;
 pub mod queue;
 pub mod queues;
+pub mod serve;
 pub mod server;
 pub mod state;
 pub mod submit;
@@ -39,6 +45,7 @@ pub mod system;
 pub mod table;
 pub mod text;
 pub mod view;
+pub mod vitals;
 pub mod words;
 pub mod workers;
 

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::core::statistics::{Figures, Percentiles, Point, QueueFigures, Snapshot};
+use crate::core::statistics::ring::{MINUTES, SECONDS};
+use crate::core::statistics::{Figures, Percentiles, Point, QueueFigures, Range, Snapshot};
 
 use super::attention::{Attention, Gravity, attention};
 use super::chart::{Chart, Series, Unit, spark};
@@ -92,11 +93,11 @@ fn totals(total: &Figures) -> Markup {
     let waiting = [
         ("scheduled", census.scheduled, "wait for a time"),
         ("queued", census.queued, "wait for a worker"),
-        ("running", census.running, "in a worker's hands"),
+        ("running", census.running, "with a worker"),
     ];
     let ended = [
-        ("completed", census.completed, "ended with a result"),
-        ("failed", census.failed, "ended without"),
+        ("completed", census.completed, "with a result"),
+        ("failed", census.failed, "without one"),
         ("cancelled", census.cancelled, "taken back"),
         ("expired", census.expired, "waited too long"),
     ];
@@ -125,7 +126,7 @@ fn totals(total: &Figures) -> Markup {
                     div {
                         span.label { (icon("arrived")) "Accepted" }
                         (value(census.accepted))
-                        span.hint { "all of these together" }
+                        span.hint { "all together" }
                     }
                 }
             }
@@ -142,50 +143,82 @@ fn value(count: u64) -> Markup {
 fn charts(points: &[Point]) -> Markup {
     html! {
         div.grid {
-            section.card aria-label="Rates" { (rates_chart(points, 1_000, "5 min ago")) }
-            section.card aria-label="Times" { (times_chart(points, 1_000, "5 min ago")) }
+            section.card aria-label="Rates" { (rates_chart(points, Range::FiveMinutes)) }
+            section.card aria-label="Times" { (times_chart(points, Range::FiveMinutes)) }
         }
     }
 }
 
 /// Accepted, ended and failed jobs per second.
-pub(super) fn rates_chart(points: &[Point], step_ms: u64, begins: &'static str) -> Markup {
-    let per_second = |of: fn(&Point) -> u32| -> Vec<Option<f64>> {
-        points.iter().map(|point| Some(f64::from(of(point)) * 1e3 / step_ms as f64)).collect()
-    };
-    let series = vec![
-        Series { name: "accepted", values: per_second(|point| point.accepted) },
-        Series { name: "ended", values: per_second(|point| point.ended) },
-        Series { name: "failed", values: per_second(|point| point.failed) },
+pub(super) fn rates_chart(points: &[Point], range: Range) -> Markup {
+    let seconds = range.step_ms() as f64 / 1e3;
+    let per_second = |of: fn(&Point) -> u32| series(points, range, |point| Some(f64::from(of(point)) / seconds));
+    let lines = [
+        ("accepted", per_second(|point| point.accepted)),
+        ("ended", per_second(|point| point.ended)),
+        ("failed", per_second(|point| point.failed)),
     ];
-    Chart { title: "Rates", unit: Unit::Rate, at_ms: first_ms(points), step_ms, begins, series }.figure()
+    chart("Rates", Unit::Rate, points, range, lines.into())
 }
 
 /// How long jobs waited and ran.
-pub(super) fn times_chart(points: &[Point], step_ms: u64, begins: &'static str) -> Markup {
-    let measured = |of: fn(&Point) -> u32| -> Vec<Option<f64>> {
-        points.iter().map(|point| Some(of(point)).filter(|&us| us > 0).map(f64::from)).collect()
+pub(super) fn times_chart(points: &[Point], range: Range) -> Markup {
+    // A step in which nothing happened has no times.
+    let measured = |of: fn(&Point) -> u32| {
+        series(points, range, |point| (of(point) > 0 || point.ended > 0).then(|| f64::from(of(point))))
     };
-    let series = vec![
-        Series { name: "run p95", values: measured(|point| point.run_p95) },
-        Series { name: "wait p95", values: measured(|point| point.wait_p95) },
-    ];
-    Chart { title: "Times", unit: Unit::Time, at_ms: first_ms(points), step_ms, begins, series }.figure()
+    let lines = [("run p95", measured(|point| point.run_p95)), ("wait p95", measured(|point| point.wait_p95))];
+    chart("Times", Unit::Time, points, range, lines.into())
 }
 
 /// How many jobs were queued and running.
-pub(super) fn depth_chart(points: &[Point], step_ms: u64, begins: &'static str) -> Markup {
-    let counted =
-        |of: fn(&Point) -> u32| -> Vec<Option<f64>> { points.iter().map(|point| Some(f64::from(of(point)))).collect() };
-    let series = vec![
-        Series { name: "queued", values: counted(|point| point.queued) },
-        Series { name: "running", values: counted(|point| point.running) },
-    ];
-    Chart { title: "Depth", unit: Unit::Count, at_ms: first_ms(points), step_ms, begins, series }.figure()
+pub(super) fn depth_chart(points: &[Point], range: Range) -> Markup {
+    let counted = |of: fn(&Point) -> u32| series(points, range, |point| Some(f64::from(of(point))));
+    let lines = [("queued", counted(|point| point.queued)), ("running", counted(|point| point.running))];
+    chart("Depth", Unit::Count, points, range, lines.into())
 }
 
-fn first_ms(points: &[Point]) -> u64 {
-    points.first().map_or(0, |point| point.at_ms)
+/// A value for each step of a chart. Of the time before the server started there is none.
+fn series(points: &[Point], range: Range, of: impl Fn(&Point) -> Option<f64>) -> Vec<Option<f64>> {
+    let (steps, points_a_step) = shape(range);
+    let wanted = steps * points_a_step;
+    let missing = wanted.saturating_sub(points.len());
+    let newest = &points[points.len().saturating_sub(wanted)..];
+    let values: Vec<Option<f64>> = std::iter::repeat_n(None, missing).chain(newest.iter().map(of)).collect();
+    values.chunks(points_a_step).map(mean).collect()
+}
+
+fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let known = values.iter().flatten();
+    let count = known.clone().count();
+    (count > 0).then(|| known.sum::<f64>() / count as f64)
+}
+
+/// How many steps a chart of this range has, and how many points are one of them: 1,440 minutes are more than a screen shows.
+fn shape(range: Range) -> (usize, usize) {
+    match range {
+        Range::FiveMinutes => (SECONDS as usize, 1),
+        Range::Day => (MINUTES as usize / 5, 5),
+    }
+}
+
+fn chart(
+    title: &'static str,
+    unit: Unit,
+    points: &[Point],
+    range: Range,
+    lines: Vec<(&'static str, Vec<Option<f64>>)>,
+) -> Markup {
+    let begins = match range {
+        Range::FiveMinutes => "5 min ago",
+        Range::Day => "24 h ago",
+    };
+    let (steps, points_a_step) = shape(range);
+    let step_ms = range.step_ms() * points_a_step as u64;
+    let last_ms = points.last().map_or(0, |point| point.at_ms);
+    let at_ms = last_ms.saturating_sub(step_ms * (steps as u64 - 1));
+    let series = lines.into_iter().map(|(name, values)| Series { name, values }).collect();
+    Chart { title, unit, at_ms, step_ms, begins, series }.figure()
 }
 
 const COLUMNS: [Column; 6] = [
@@ -296,14 +329,15 @@ pub(super) fn server_pairs(server: &ServerFigures) -> Markup {
         dl.pairs.right {
             dt { "Version" } dd { (server.version) }
             dt { "Up for" } dd { (words::whole_seconds(server.uptime_ms)) }
-            dt { "Connections" } dd { (words::count(server.connections)) }
+            @if let Some(connections) = server.connections { dt { "Connections" } dd { (words::count(connections)) } }
             @if let Some(bytes) = server.memory_bytes { dt { "Memory" } dd { (words::bytes(bytes)) } }
             @if let Some(cpu) = server.cpu { dt { "CPU" } dd { (words::percent(cpu)) } }
             @match &server.store {
                 Some(store) => {
                     dt { "Store" } dd { (words::bytes(store.bytes)) }
                     @if let Some(free) = store.free_bytes { dt { "Disk left" } dd { (words::bytes(free)) } }
-                    dt { "Sync p95" } dd { (words::micros_or_dash(store.sync.p95)) }
+                    dt { "Commit p95" } dd { (words::micros_or_dash(store.commit.p95)) }
+                    dt { "Commits" } dd { (words::count(store.commits)) }
                 }
                 None => { dt { "Store" } dd { "memory only" } }
             }

@@ -138,9 +138,7 @@ fn totals(view: &View, queue: &QueueFigures) -> Markup {
                     li { div { span.label { (icon("dropped")) "Dropped" } span.value { (words::count(census.dropped)) } } }
                 }
             }
-        }
-        section.card aria-label="Now" {
-            ul.totals {
+            ul.totals.more-totals {
                 li { div { span.label { "In, 10 s" } span.value { (words::rate(figures.rate_in)) } } }
                 li { div { span.label { "Out, 10 s" } span.value { (words::rate(figures.rate_out)) } } }
                 li { div { span.label { "Wait p50" } span.value { (micros(figures.wait.p50)) } } }
@@ -168,18 +166,13 @@ fn ranges(view: &View, range: Range) -> Markup {
 }
 
 fn charts(data: &Queue<'_>) -> Markup {
-    let begins = match data.range {
-        Range::FiveMinutes => "5 min ago",
-        Range::Day => "24 h ago",
-    };
-    let step_ms = data.range.step_ms();
     html! {
         @match data.points {
             Some(points) => {
                 div.grid.charts {
-                    (depth_chart(points, step_ms, begins))
-                    (rates_chart(points, step_ms, begins))
-                    (times_chart(points, step_ms, begins))
+                    (depth_chart(points, data.range))
+                    (rates_chart(points, data.range))
+                    (times_chart(points, data.range))
                 }
             }
             None => (empty("No history", html! { "The server keeps the histories of the busiest queues, and this is none of them." })),

@@ -1,6 +1,6 @@
 //! The server itself, as pages show it.
 
-use crate::core::statistics::Percentiles;
+use crate::actors::keeper::StoreFigures;
 
 /// What there is to know of the process.
 #[derive(Clone, Default, Debug)]
@@ -14,24 +14,11 @@ pub struct ServerFigures {
     /// How many processors it uses: 1.0 is one of them wholly.
     pub cpu: Option<f64>,
     /// Open connections.
-    pub connections: u64,
+    pub connections: Option<u64>,
     /// It is about to stop.
     pub draining: bool,
     /// What it keeps jobs in; none where only memory has them.
     pub store: Option<StoreFigures>,
-}
-
-/// What there is to know of the store.
-#[derive(Clone, Default, Debug)]
-pub struct StoreFigures {
-    /// Where it is.
-    pub place: String,
-    /// How large it is, in bytes.
-    pub bytes: u64,
-    /// What is left where it is, in bytes.
-    pub free_bytes: Option<u64>,
-    /// How long its syncs take.
-    pub sync: Percentiles,
 }
 
 /// A processor, as pages show it (`spec/processors.md`).

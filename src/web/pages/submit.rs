@@ -1,8 +1,17 @@
 //! The form that submits a job, and what it sends.
 
 use maud::{Markup, html};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::link::Link;
+use crate::core::job::or_null;
+use crate::core::record::StoredJob;
+
+/// A longer body is not shown in a form.
+const LONGEST_BODY: usize = 64 * 1024;
+/// A year, in seconds.
+const LONGEST_DELAY: f64 = 365.0 * 24.0 * 3_600.0;
 
 /// What the form has in it. All of it is text: it is shown again as it was typed when it can't be taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +61,65 @@ impl Form {
         }
     }
 
+    /// The body and the priority of a job that is to be submitted again. A long body is not for a form.
+    pub fn again(job: &StoredJob) -> Form {
+        let text = std::str::from_utf8(or_null(&job.body)).ok().filter(|text| text.len() <= LONGEST_BODY);
+        Form {
+            body: text.unwrap_or("").to_owned(),
+            priority: job.priority.to_string(),
+            max_attempts: job.policy.max_attempts.to_string(),
+            durable: job.policy.durable,
+            ..Form::default()
+        }
+    }
+
+    /// The form as the API takes it.
+    ///
+    /// # Errors
+    /// Which field can't be taken, and why.
+    pub fn to_json(&self, kind: &str) -> Result<String, (&'static str, String)> {
+        // A form ends its lines with two characters; a body has no need of the first.
+        let body = self.body.replace("\r\n", "\n");
+        let body: &RawValue =
+            serde_json::from_str(body.trim()).map_err(|error| ("body", format!("This is not JSON: {error}.")))?;
+        let priority: i64 =
+            self.priority.trim().parse().map_err(|_| ("priority", "An integer is needed.".to_owned()))?;
+        let delay: f64 =
+            self.delay.trim().parse().map_err(|_| ("delay", "A number of seconds is needed.".to_owned()))?;
+        if !(0.0..=LONGEST_DELAY).contains(&delay) {
+            return Err(("delay", "Between 0 and 31,536,000 seconds, please.".to_owned()));
+        }
+        let attempts: u32 = self
+            .max_attempts
+            .trim()
+            .parse()
+            .ok()
+            .filter(|attempts| *attempts > 0)
+            .ok_or_else(|| ("max_attempts", "An integer of at least 1 is needed.".to_owned()))?;
+        let mut text = format!(
+            "{{\"type\":{},\"priority\":{priority},\"delay_ms\":{},\"max_attempts\":{attempts},\"durable\":{}",
+            Value::from(kind),
+            (delay * 1e3) as u64,
+            self.durable,
+        );
+        if !self.id.trim().is_empty() {
+            text.push_str(&format!(",\"id\":{}", Value::from(self.id.trim())));
+        }
+        text.push_str(&format!(",\"body\":{}}}", body.get()));
+        Ok(text)
+    }
+
+    /// The field of the form that a field of the API is.
+    pub fn field_of(field: Option<&str>) -> &'static str {
+        match field {
+            Some("id") => "id",
+            Some("priority") => "priority",
+            Some("delay_ms") => "delay",
+            Some("max_attempts") => "max_attempts",
+            _ => "body",
+        }
+    }
+
     /// The form, for jobs of this type.
     pub fn markup(&self, kind: &str) -> Markup {
         html! {
@@ -80,5 +148,31 @@ impl Form {
                 @if *name == field { strong.bad-text role="alert" { (why) } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_sent_as_it_was_written() {
+        let form =
+            Form { body: " {\r\n \"a\": 1.0,\"a\":1e400}\r\n".to_owned(), delay: "1.5".to_owned(), ..Form::default() };
+        assert_eq!(
+            form.to_json("a\"b").unwrap(),
+            "{\"type\":\"a\\\"b\",\"priority\":0,\"delay_ms\":1500,\"max_attempts\":4,\"durable\":true,\"body\":{\n \"a\": 1.0,\"a\":1e400}}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_at_its_field() {
+        let field = |form: Form| form.to_json("t").unwrap_err().0;
+        assert_eq!(field(Form { body: "{".to_owned(), ..Form::default() }), "body");
+        assert_eq!(field(Form { body: "1,\"priority\":9".to_owned(), ..Form::default() }), "body");
+        assert_eq!(field(Form { priority: "high".to_owned(), ..Form::default() }), "priority");
+        assert_eq!(field(Form { delay: "-1".to_owned(), ..Form::default() }), "delay");
+        assert_eq!(field(Form { delay: "NaN".to_owned(), ..Form::default() }), "delay");
+        assert_eq!(field(Form { max_attempts: "0".to_owned(), ..Form::default() }), "max_attempts");
     }
 }

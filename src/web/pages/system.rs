@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::core::statistics::Percentiles;
+use crate::logging::Line;
 
 use super::layout::{empty, head};
 use super::overview::server_pairs;
@@ -17,14 +18,14 @@ use super::words;
 pub struct System<'a> {
     /// The server.
     pub server: &'a ServerFigures,
-    /// How long actors let others wait, each with its name.
-    pub lags: &'a [(&'static str, Percentiles)],
+    /// How long an actor took to answer just now, in microseconds; none where it didn't.
+    pub answers: &'a [(&'static str, Option<u64>)],
     /// What listens where.
     pub listeners: &'a [(String, String)],
     /// The settings.
     pub settings: &'a [SettingLine],
     /// The newest lines of the log, the newest first.
-    pub log: &'a [LogLine],
+    pub log: &'a [Line],
 }
 
 /// A setting.
@@ -38,17 +39,6 @@ pub struct SettingLine {
     pub origin: String,
     /// Whether nobody said anything else.
     pub is_default: bool,
-}
-
-/// A line of the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LogLine {
-    /// When, milliseconds since 1970.
-    pub at_ms: u64,
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: &'static str,
-    /// What.
-    pub text: String,
 }
 
 /// The page.
@@ -77,14 +67,14 @@ fn server_card(data: System<'_>) -> Markup {
         section.card aria-labelledby="server-title" {
             header { h2 id="server-title" { "Server" } }
             div.inner { (server_pairs(data.server)) }
-            @if data.server.store.is_some() || !data.lags.is_empty() {
-                div.scroll {
-                    table {
-                        caption { "How long the parts of the server take, last 5 minutes" }
-                        thead { tr { th scope="col" { "What" } th.num scope="col" { "p50" } th.num scope="col" { "p95" } th.num scope="col" { "p99" } } }
-                        tbody {
-                            @if let Some(store) = &data.server.store { (times("A sync of the store", &store.sync)) }
-                            @for (name, lag) in data.lags { (times(name, lag)) }
+            @if let Some(store) = &data.server.store { (commits(&store.commit)) }
+            div.scroll {
+                table {
+                    caption { "How long each actor took to answer just now" }
+                    thead { tr { th scope="col" { "Actor" } th.num scope="col" { "Answered in" } } }
+                    tbody {
+                        @for (name, us) in data.answers {
+                            tr { th scope="row" { (name) } td.num { @match us { Some(us) => (words::micros(*us)), None => { span.bad-text { "no answer" } } } } }
                         }
                     }
                 }
@@ -93,16 +83,19 @@ fn server_card(data: System<'_>) -> Markup {
     }
 }
 
-fn times(name: &str, times: &Percentiles) -> Markup {
+fn commits(times: &Percentiles) -> Markup {
     html! {
-        tr {
-            th scope="row" { (name) }
-            td.num { (micros(times.p50)) } td.num { (micros(times.p95)) } td.num { (micros(times.p99)) }
+        div.scroll {
+            table {
+                caption { "How long a commit of the store took, its sync included, last 5 minutes" }
+                thead { tr { th scope="col" { "p50" } th scope="col" { "p95" } th scope="col" { "p99" } } }
+                tbody { tr { td { (micros(times.p50)) } td { (micros(times.p95)) } td { (micros(times.p99)) } } }
+            }
         }
     }
 }
 
-fn log_card(log: &[LogLine]) -> Markup {
+fn log_card(log: &[Line]) -> Markup {
     html! {
         section.card aria-labelledby="log-title" {
             header { h2 id="log-title" { "Log" } span.soft.small { "the newest first; deeds of operators are in it" } }
@@ -111,11 +104,21 @@ fn log_card(log: &[LogLine]) -> Markup {
             } @else {
                 ol.log tabindex="0" aria-label="Log" {
                     @for line in log {
-                        li { (words::moment(line.at_ms)) " " span class=(line.level) { (line.level) } " " (text::line(&line.text)) }
+                        li { (words::moment(line.at_ms)) " " span class=(level(line.level)) { (level(line.level)) } " " (text::line(&line.text)) }
                     }
                 }
             }
         }
+    }
+}
+
+fn level(level: log::Level) -> &'static str {
+    match level {
+        log::Level::Error => "error",
+        log::Level::Warn => "warn",
+        log::Level::Info => "info",
+        log::Level::Debug => "debug",
+        log::Level::Trace => "trace",
     }
 }
 

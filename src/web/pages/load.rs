@@ -1,0 +1,307 @@
+//! What a page shows is gathered here, from the published snapshot where it can be, so that looking costs the queues nothing.
+//!
+//! The same function loads a page for a request and for its stream.
+
+use actix_web::http::StatusCode;
+use futures_util::future::join_all;
+use utoipa::OpenApi;
+
+use super::actions::ActionFigures;
+use super::failures::{Failures, group_of};
+use super::goal::Goal;
+use super::jobs::{Filter, Jobs};
+use super::masters::Masters;
+use super::overview::Overview;
+use super::queue::Queue;
+use super::submit::Form;
+use super::system::System;
+use super::view::{Page, Place, View};
+use super::vitals::{answers, vitals};
+use super::workers::Workers;
+use super::{docs, failures, fault, job, jobs, masters, overview, queue, queues, system, workers};
+use crate::actors::browsing::List;
+use crate::actors::questions::{PeerFigures, Role};
+use crate::actors::statistics::History;
+use crate::core::statistics::{Point, QueueFigures, Range, Snapshot};
+use crate::core::{Browse, Found, JobId, JobState, Peer, Report, TypeName};
+use crate::web::Site;
+use crate::web::actions::{ListNewest, Listing, Peek};
+use crate::web::document::Document;
+
+/// A page, and how it is answered.
+#[derive(Debug)]
+pub struct Loaded {
+    /// 200, or why there is no such page.
+    pub status: StatusCode,
+    /// The page, or one that says why there is none.
+    pub page: Page,
+}
+
+/// The rows of a list of jobs.
+const JOBS: usize = 50;
+/// So many jobs are looked at for a page of a list; the page says so, and can be asked to look further.
+const LOOK_AT: usize = 100_000;
+/// So many bytes of bodies and results are held for a list.
+const BYTES: usize = 4 * 1024 * 1024;
+/// The rows of a list of peers.
+const PEERS: usize = 100;
+/// So many failed jobs are grouped.
+const FAILURES: usize = 10_000;
+/// So many of them on the page of a queue.
+const FAILURES_OF_A_QUEUE: usize = 500;
+/// A page of the lists that are gone through as a whole.
+pub(super) const CHUNK: usize = 1_000;
+/// The rows of the list of actions, and so many steps of one are shown with their data.
+const ACTIONS: usize = 100;
+const STEPS: usize = 100;
+/// So many workers are looked through for those of a queue, and so many of them are shown.
+const WORKERS_OF_A_QUEUE: (usize, usize) = (1_000, 20);
+
+/// The page at an address.
+pub async fn load(site: &Site, view: &View, goal: &Goal) -> Loaded {
+    match goal {
+        Goal::Overview => found(overview(site, view).await),
+        Goal::Queues => found(queues::page(view, &site.snapshots.borrow().clone())),
+        Goal::Queue(kind) => queue_page(site, view, kind, &prefilled(site, view).await).await,
+        Goal::Jobs => found(jobs(site, view).await),
+        Goal::Job(id) => job(site, view, id).await,
+        Goal::Failures => found(failed(site, view).await),
+        Goal::Workers => found(workers(site, view).await),
+        Goal::Masters => found(masters(site, view).await),
+        Goal::Actions => found(action_list(site, view).await),
+        Goal::Action(id) => action(site, view, id).await,
+        Goal::System => found(system_page(site).await),
+        Goal::Docs => {
+            let document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+            found(docs::page(&document))
+        }
+    }
+}
+
+fn found(page: Page) -> Loaded {
+    Loaded { status: StatusCode::OK, page }
+}
+
+fn missing(place: Place, what: &str, why: &str) -> Loaded {
+    Loaded { status: StatusCode::NOT_FOUND, page: fault::unknown(place, what, why) }
+}
+
+async fn overview(site: &Site, view: &View) -> Page {
+    let points = history(site, None, Range::FiveMinutes).await;
+    let (server, processors) = vitals(site).await;
+    let snapshot = site.snapshots.borrow().clone();
+    overview::page(view, Overview { snapshot: &snapshot, points: &points, server: &server, processors: &processors })
+}
+
+async fn history(site: &Site, queue: Option<TypeName>, range: Range) -> Vec<Point> {
+    site.statistics.send(History { queue, range }).await.unwrap_or_default()
+}
+
+/// The page of a queue, with this form in it.
+pub(super) async fn queue_page(site: &Site, view: &View, name: &str, form: &Form) -> Loaded {
+    let snapshot = site.snapshots.borrow().clone();
+    let Some(queue) = of_kind(&snapshot, name) else {
+        let why = "No job of this type was submitted and no worker joined it since the server started.";
+        return missing(Place::Queues, name, why);
+    };
+    let range = Range::parse(view.here.value("range")).unwrap_or(Range::FiveMinutes);
+    let points = history(site, Some(queue.kind.clone()), range).await;
+    let workers = workers_of(site, queue).await;
+    let failed = all_failed(site, Some(queue.kind.clone()), FAILURES_OF_A_QUEUE).await;
+    let failures = Failures::of(&failed.jobs, failed.next.is_some());
+    let points = (!points.is_empty()).then_some(&points[..]);
+    found(queue::page(view, &Queue { queue, range, points, workers: &workers, failures: &failures, form }))
+}
+
+/// The queue of this type.
+pub(super) fn of_kind<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a QueueFigures> {
+    snapshot.queues.iter().map(AsRef::as_ref).find(|queue| queue.kind.text() == name)
+}
+
+/// The form of a queue; with the body and the priority of a job that is to be submitted again.
+async fn prefilled(site: &Site, view: &View) -> Form {
+    let Ok(id) = JobId::from_text(view.here.value("again")) else { return Form::default() };
+    match site.desk.look(id).await {
+        Ok(report) => Form::again(&report.job),
+        Err(_) => Form::default(),
+    }
+}
+
+async fn workers_of(site: &Site, queue: &QueueFigures) -> Vec<PeerFigures> {
+    if queue.workers == 0 {
+        return Vec::new();
+    }
+    let (looked_at, shown) = WORKERS_OF_A_QUEUE;
+    let mut peers = site.desk.peers(Role::Worker, Peer(0), looked_at).await;
+    peers.retain(|peer| peer.types.contains(&queue.kind));
+    peers.truncate(shown);
+    peers
+}
+
+async fn jobs(site: &Site, view: &View) -> Page {
+    let filter = Filter::of(&view.here);
+    let before = view.here.value("before").parse().ok();
+    let (jobs, next, looked_at) = match filter.group {
+        Some(group) => of_group(site, &filter, group, before).await,
+        None => {
+            let browse = Browse {
+                state: filter.state,
+                text: Some(filter.text.clone()).filter(|text| !text.is_empty()),
+                before,
+                limit: JOBS,
+                look_at: LOOK_AT,
+                bytes: BYTES,
+            };
+            let found = match kind_of(&filter) {
+                Ok(kind) => site.desk.browse(kind, browse).await,
+                // What can't be a type has no jobs.
+                Err(()) => Found::default(),
+            };
+            (found.jobs, found.next, found.looked_at as u64)
+        }
+    };
+    let named = match JobId::from_text(&filter.text) {
+        Ok(id) => site.desk.look(id).await.ok(),
+        Err(_) => None,
+    };
+    let snapshot = site.snapshots.borrow().clone();
+    let census = if filter.kind.is_empty() {
+        Some(&snapshot.total.census)
+    } else {
+        of_kind(&snapshot, &filter.kind).map(|queue| &queue.figures.census)
+    };
+    let jobs = Jobs { filter: &filter, jobs: &jobs, next, looked_at, named: named.as_ref(), census };
+    jobs::page(view, jobs)
+}
+
+/// The type that a filter names, if it names one.
+pub(super) fn kind_of(filter: &Filter) -> Result<Option<TypeName>, ()> {
+    match filter.kind.as_str() {
+        "" => Ok(None),
+        kind => TypeName::from_text(kind).map(Some).map_err(|_| ()),
+    }
+}
+
+/// Failed jobs of a group: which group a job is in is known here only.
+async fn of_group(site: &Site, filter: &Filter, group: u64, before: Option<u64>) -> (Vec<Report>, Option<u64>, u64) {
+    let Ok(kind) = kind_of(filter) else { return (Vec::new(), None, 0) };
+    let (mut jobs, mut before, mut looked_at) = (Vec::new(), before, 0);
+    while jobs.len() < JOBS && looked_at < FAILURES as u64 {
+        let found = list(site, kind.clone(), Browse { state: Some(JobState::Failed), before, ..whole_chunk() }).await;
+        looked_at += found.looked_at as u64;
+        jobs.extend(found.jobs.into_iter().filter(|report| group_of(report) == Some(group)));
+        before = found.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    if jobs.len() > JOBS {
+        jobs.truncate(JOBS);
+        before = jobs.last().map(|last| last.job.sequence);
+    }
+    (jobs, before, looked_at)
+}
+
+/// What a list that is gone through as a whole asks for at a time.
+pub(super) fn whole_chunk() -> Browse {
+    Browse { limit: CHUNK, look_at: 10 * CHUNK, bytes: BYTES, ..Browse::default() }
+}
+
+/// Jobs without the bodies that only the store has.
+pub(super) async fn list(site: &Site, kind: Option<TypeName>, browse: Browse) -> Found {
+    site.supervisor.send(List { kind, browse }).await.unwrap_or_default()
+}
+
+/// The newest failed jobs, at most about so many.
+async fn all_failed(site: &Site, kind: Option<TypeName>, most: usize) -> Found {
+    let mut all = Found::default();
+    let mut before = None;
+    while all.jobs.len() < most {
+        let limit = CHUNK.min(most - all.jobs.len());
+        let browse = Browse { state: Some(JobState::Failed), before, limit, ..whole_chunk() };
+        let mut found = list(site, kind.clone(), browse).await;
+        all.looked_at += found.looked_at;
+        all.jobs.append(&mut found.jobs);
+        all.next = found.next;
+        before = found.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    all
+}
+
+async fn failed(site: &Site, view: &View) -> Page {
+    let name = view.here.value("type");
+    let kind = TypeName::from_text(name).ok();
+    let failed =
+        if kind.is_none() && !name.is_empty() { Found::default() } else { all_failed(site, kind, FAILURES).await };
+    let failures = Failures::of(&failed.jobs, failed.next.is_some());
+    let snapshot = site.snapshots.borrow().clone();
+    let total = match name {
+        "" => snapshot.total.census.failed,
+        name => of_kind(&snapshot, name).map_or(0, |queue| queue.figures.census.failed),
+    };
+    failures::page(view, &failures, total)
+}
+
+async fn job(site: &Site, view: &View, name: &str) -> Loaded {
+    let why = "There is no such job, or its record is forgotten: a finished job is kept for its keep_ms.";
+    let Ok(id) = JobId::from_text(name) else { return missing(Place::Jobs, name, why) };
+    match site.desk.look(id).await {
+        Ok(report) => found(job::page(view, &report)),
+        Err(_) => missing(Place::Jobs, name, why),
+    }
+}
+
+async fn action_list(site: &Site, view: &View) -> Page {
+    let Listing { total, actions } = site.outside.actions.send(ListNewest { most: ACTIONS }).await.unwrap_or_default();
+    let actions: Vec<ActionFigures> = actions.iter().map(ActionFigures::of).collect();
+    super::actions::list(view, &actions, total)
+}
+
+async fn action(site: &Site, view: &View, name: &str) -> Loaded {
+    let why = "There is no such action, or its record is forgotten: an ended one is kept for its keep_ms.";
+    let Ok(id) = JobId::from_text(name) else { return missing(Place::Actions, name, why) };
+    let Ok(Some(listed)) = site.outside.actions.send(Peek { id }).await else {
+        return missing(Place::Actions, name, why);
+    };
+    let begun = (0..=listed.step).take(listed.plan.steps.len().min(STEPS));
+    let jobs = join_all(begun.map(|step| site.desk.look(listed.plan.job_of(step)))).await;
+    let jobs: Vec<Option<Report>> = jobs.into_iter().map(Result::ok).collect();
+    found(super::actions::one(view, &ActionFigures::with_jobs(&listed, &jobs)))
+}
+
+async fn peers(site: &Site, view: &View, role: Role) -> (Vec<PeerFigures>, Option<u64>) {
+    let after = view.here.number("after", 0, 0, u64::MAX);
+    let mut peers = site.desk.peers(role, Peer(after), PEERS + 1).await;
+    let goes_on = peers.len() > PEERS;
+    peers.truncate(PEERS);
+    let next = peers.last().filter(|_| goes_on).map(|last| last.peer.0);
+    (peers, next)
+}
+
+async fn workers(site: &Site, view: &View) -> Page {
+    let (peers, next) = peers(site, view, Role::Worker).await;
+    let (_, processors) = vitals(site).await;
+    workers::page(view, Workers { peers: &peers, next, processors: &processors })
+}
+
+async fn masters(site: &Site, view: &View) -> Page {
+    let (peers, next) = peers(site, view, Role::Master).await;
+    masters::page(view, Masters { peers: &peers, next })
+}
+
+async fn system_page(site: &Site) -> Page {
+    let (server, _) = vitals(site).await;
+    let log = crate::logging::recent();
+    let answers = answers(site).await;
+    let about = &site.about;
+    system::page(System {
+        server: &server,
+        answers: &answers,
+        listeners: &about.listeners,
+        settings: &about.settings,
+        log: &log,
+    })
+}
