@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
@@ -59,13 +59,9 @@ const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=u
 fn written(snapshot: Arc<Snapshot>, server: Server, now_ms: u64, most: usize) -> Result<String, fmt::Error> {
     let series = series_of(&snapshot, most);
     let mut text = String::with_capacity(USUAL_SERIES * (series.len() + 1));
-    let mut ours = Registry::with_prefix("procession");
-    ours.register_collector(Box::new(Ours { snapshot, series, server: server.clone(), now_ms }));
-    let mut usual = Registry::default();
-    usual.register_collector(Box::new(server));
-    encode_registry(&mut text, &ours)?;
-    encode_registry(&mut text, &usual)?;
-    encode_eof(&mut text)?;
+    let mut registry = Registry::with_prefix("procession");
+    registry.register_collector(Box::new(Scrape { snapshot, series, server, now_ms }));
+    encode(&mut text, &registry)?;
     Ok(text)
 }
 
@@ -152,29 +148,42 @@ fn last_of_the_first(snapshot: &Snapshot, most: usize) -> Option<QueueNo> {
     first.peek().copied()
 }
 
-/// The metrics that have our name before theirs.
+/// All that is told.
 #[derive(Debug)]
-struct Ours {
+struct Scrape {
     snapshot: Arc<Snapshot>,
     series: Vec<Series>,
     server: Server,
     now_ms: u64,
 }
 
-impl Collector for Ours {
+impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
         let mut out = Out(encoder);
         out.info("build", "The program", &[("version", env!("CARGO_PKG_VERSION"))])?;
         out.gauge("connections", "Open connections of all protocols", None, self.server.connections)?;
         out.gauge("draining", "1: about to stop", None, u64::from(self.server.is_draining))?;
         out.gauge("queues", "Queues", None, self.snapshot.queues.len() as u64)?;
+        self.encode_process(&mut out)?;
         self.encode_jobs(&mut out)?;
         self.encode_queues(&mut out)?;
         self.encode_store(&mut out)
     }
 }
 
-impl Ours {
+impl Scrape {
+    fn encode_process(&self, out: &mut Out) -> fmt::Result {
+        let Server { started_s, memory_bytes, cpu_s, .. } = self.server;
+        out.gauge("process_start_time", "When it started, since 1970", Some(&Unit::Seconds), started_s)?;
+        if let Some(bytes) = memory_bytes {
+            out.gauge("process_resident_memory", "What is in memory", Some(&Unit::Bytes), bytes)?;
+        }
+        match cpu_s {
+            Some(cpu_s) => out.counter("process_cpu", "CPU time since the start", Some(&Unit::Seconds), cpu_s),
+            None => Ok(()),
+        }
+    }
+
     fn encode_jobs(&self, out: &mut Out) -> fmt::Result {
         let submitted = self.series.iter().map(|one| (one.label(), one.census.accepted));
         out.counters("jobs_submitted", "Jobs ever accepted", submitted)?;
@@ -251,24 +260,6 @@ impl Series {
             (("state", "expired"), expired),
             (("state", "dropped"), dropped),
         ]
-    }
-}
-
-/// The metrics that every process has.
-impl Collector for Server {
-    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let mut out = Out(encoder);
-        let help = "When the process started, since 1970";
-        out.gauge("process_start_time", help, Some(&Unit::Seconds), self.started_s)?;
-        if let Some(bytes) = self.memory_bytes {
-            out.gauge("process_resident_memory", "What is in memory", Some(&Unit::Bytes), bytes)?;
-        }
-        match self.cpu_s {
-            Some(cpu_s) => {
-                out.counter("process_cpu", "CPU time of the process since its start", Some(&Unit::Seconds), cpu_s)
-            }
-            None => Ok(()),
-        }
     }
 }
 
@@ -459,8 +450,8 @@ mod tests {
             (r#"procession_job_wait_seconds_sum{queue="a\"b\\"}"#, 1.5),
             ("procession_connections", 7.0),
             ("procession_store_bytes", 77.0),
-            ("process_cpu_seconds_total", 0.25),
-            ("process_resident_memory_bytes", 4_096.0),
+            ("procession_process_cpu_seconds_total", 0.25),
+            ("procession_process_resident_memory_bytes", 4_096.0),
         ] {
             assert_eq!(series.get(name), Some(&value), "{name} in\n{text}");
         }

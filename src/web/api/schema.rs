@@ -351,8 +351,7 @@ pub struct Stats {
     pub connections: u64,
     /// It is about to stop.
     pub draining: bool,
-    /// Null where only memory has the jobs.
-    pub store: Option<Store>,
+    pub store: Store,
     /// Only where it was asked for.
     pub history: Option<History>,
 }
@@ -382,13 +381,15 @@ pub struct Rates {
 /// How the store does.
 #[derive(ToSchema)]
 pub struct Store {
-    pub bytes: u64,
+    /// `file`, or `memory`, which has nothing else to tell.
+    pub kind: String,
+    pub bytes: Option<u64>,
     pub free_bytes: Option<u64>,
     /// Durable submits are refused.
-    pub full: bool,
+    pub full: Option<bool>,
     /// Since the start; each was synced once.
-    pub commits: u64,
-    pub records: u64,
+    pub commits: Option<u64>,
+    pub records: Option<u64>,
     /// How long they took, over the last five minutes.
-    pub commit_ms: Times,
+    pub commit_ms: Option<Times>,
 }

@@ -73,10 +73,12 @@ pub(super) fn stats(object: &mut Object<'_>, snapshot: &Snapshot, server: &Serve
         .maybe_number("cpu", server.cpu)
         .integer("connections", server.connections as u64)
         .flag("draining", server.is_draining);
-    match &server.store {
-        Some(figures) => object.object("store", |object| store(object, figures)),
-        None => object.raw("store", b"null"),
-    };
+    object.object("store", |object| match &server.store {
+        Some(figures) => store(object, figures),
+        None => {
+            object.text("kind", "memory");
+        }
+    });
 }
 
 /// The member `history`.
@@ -117,7 +119,7 @@ fn census(object: &mut Object<'_>, census: &Census) {
 }
 
 fn store(object: &mut Object<'_>, figures: &StoreFigures) {
-    object.integer("bytes", figures.bytes);
+    object.text("kind", "file").integer("bytes", figures.bytes);
     maybe_integer(object, "free_bytes", figures.free_bytes);
     object.flag("full", figures.is_full).integer("commits", figures.commits).integer("records", figures.records);
     percentiles(object, "commit_ms", &figures.commit);
@@ -195,15 +197,14 @@ mod tests {
         let snapshot = Snapshot { at_ms: 1_767_225_600_000, total: figures(), ..Snapshot::default() };
         let server = Server { now_ms: 1_000, uptime_ms: 7, connections: 3, ..Server::default() };
         let told = read(|object| stats(object, &snapshot, &server));
-        assert_eq!((&told["jobs"]["accepted"], &told["store"]), (&json!(9), &Value::Null));
+        assert_eq!((&told["jobs"]["accepted"], &told["store"]), (&json!(9), &json!({"kind": "memory"})));
         assert_eq!(told["rates"], json!({"in": 0.3, "out": 0, "failed": 0}));
         assert_eq!((&told["at"], &told["memory_bytes"]), (&json!("2026-01-01T00:00:00.000Z"), &Value::Null));
         let store = StoreFigures { bytes: 5, commits: 2, records: 3, ..StoreFigures::default() };
         let server = Server { store: Some(store), memory_bytes: Some(4), ..server };
         let told = read(|object| stats(object, &snapshot, &server));
         let none = json!({"p50": null, "p95": null, "p99": null});
-        let expected =
-            json!({"bytes": 5, "free_bytes": null, "full": false, "commits": 2, "records": 3, "commit_ms": none});
+        let expected = json!({"kind": "file", "bytes": 5, "free_bytes": null, "full": false, "commits": 2, "records": 3, "commit_ms": none});
         assert_eq!((&told["store"], &told["memory_bytes"]), (&expected, &json!(4)));
     }
 
