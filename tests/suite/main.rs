@@ -14,5 +14,6 @@ mod examples;
 mod gloom;
 mod native;
 mod original_client;
+mod processors;
 mod program;
 mod readme;

@@ -137,6 +137,8 @@ impl Queue {
             }
             Answer::Touch { lease_ms, progress, note } => {
                 let run = &mut self.runs[run as usize];
+                // After a restart it has its lease anew, so the store knows which one.
+                let is_recorded = run.outlives && lease_ms.is_some_and(|lease_ms| lease_ms != run.lease_ms);
                 run.lease_ms = lease_ms.unwrap_or(run.lease_ms);
                 run.progress = progress.or(run.progress);
                 run.note = note.or(run.note.take());
@@ -146,6 +148,9 @@ impl Queue {
                     run.ends = self.leases.add(now.at, run.lease_ms, run.job, sequence);
                 }
                 out.notices.push((peer, Notice::Done { request, lease_ms: run.lease_ms }));
+                if is_recorded {
+                    self.record_change(now, key, out);
+                }
             }
         }
     }

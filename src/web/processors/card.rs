@@ -82,20 +82,18 @@ pub struct Registration {
     pub card: Card,
     /// When, in milliseconds since 1970.
     pub connected_ms: u64,
-    /// It has answered an item later than at once: what it holds may outlive the server.
-    pub answers_later: bool,
 }
 
 impl Registration {
     /// As it is written into the store.
     pub fn to_note(&self) -> Body {
-        let Registration { card, connected_ms, answers_later } = self;
+        let Registration { card, connected_ms } = self;
         let Card { id, name, url, concurrency, lease_ms } = card;
         let mut out = BytesMut::new();
         out.extend_from_slice(b"{\"url\":");
         json::write_string(&mut out, &url.to_string());
         let rest = format!(
-            ",\"id\":{},\"name\":{},\"concurrency\":{concurrency},\"lease_ms\":{lease_ms},\"connected_ms\":{connected_ms},\"answers_later\":{answers_later}}}",
+            ",\"id\":{},\"name\":{},\"concurrency\":{concurrency},\"lease_ms\":{lease_ms},\"connected_ms\":{connected_ms}}}",
             id.token(),
             name.token()
         );
@@ -106,12 +104,8 @@ impl Registration {
     /// As it was written; none where it can't have been this.
     pub fn from_note(note: &[u8]) -> Option<Registration> {
         let card = Card::parse(note, 1).ok()?;
-        let [connected_ms, answers_later] = json::object(note, 1, &["connected_ms", "answers_later"]).ok()?;
-        Some(Registration {
-            card,
-            connected_ms: fields::number(connected_ms, 0, "connected_ms").ok()??,
-            answers_later: fields::flag(answers_later, false, "answers_later").ok()?,
-        })
+        let [connected_ms] = json::object(note, 1, &["connected_ms"]).ok()?;
+        Some(Registration { card, connected_ms: fields::number(connected_ms, 0, "connected_ms").ok()?? })
     }
 }
 
@@ -195,7 +189,7 @@ mod tests {
     #[test]
     fn a_registration_comes_back_from_its_note() {
         let card = card(r#"{"id":"p\"1","name":"n\\é","url":"https://a/b","concurrency":3,"lease_ms":5}"#).unwrap();
-        let registration = Registration { card, connected_ms: 7, answers_later: true };
+        let registration = Registration { card, connected_ms: 7 };
         assert_eq!(Registration::from_note(&registration.to_note()), Some(registration));
         assert_eq!(Registration::from_note(b"{}"), None);
     }

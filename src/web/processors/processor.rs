@@ -31,10 +31,14 @@ use crate::core::{
     Request, Ticket, TypeName,
 };
 use crate::web::outgoing::{self, Call, Client, Failure, Payload};
-use crate::web::outside::{Hall, PROCESSOR, key, wall_ms};
+use crate::web::outside::{Hall, wall_ms};
 
 /// A whole answer to an item must be here in this time (`spec/processors.md`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// The lease of an item until its call is answered: a little longer than that can take. One that is accepted has the lease that
+/// the processor registered with; so after a restart of the server both can be told apart.
+const CALLS_LEASE_MS: u64 = 35_000;
 
 /// A whole answer to `/meta`, but no longer than until the next check, nor shorter than a second.
 const META_WITHIN: Duration = Duration::from_secs(5);
@@ -64,6 +68,8 @@ pub struct Standing {
     pub took: Duration,
     /// Items that it has.
     pub in_hand: usize,
+    /// Those of them that it has accepted, and will speak of.
+    pub accepted: usize,
     /// When it last answered a check well, in milliseconds since 1970.
     pub last_seen_ms: Option<u64>,
 }
@@ -97,7 +103,8 @@ pub struct Processor {
     last_call: u64,
     check: Option<JoinHandle<()>>,
     checked_at: Instant,
-    next_check: Instant,
+    /// None: not before [`Adopt`] has come.
+    next_check: Option<Instant>,
     alarm: Alarm,
 }
 
@@ -108,6 +115,8 @@ struct Item {
     since: Instant,
     /// Then the queue takes it back.
     until: Instant,
+    /// Its lease is that of a call.
+    has_calls_lease: bool,
     /// The call, until it is answered: its number, and its task.
     call: Option<(u64, JoinHandle<()>)>,
 }
@@ -130,8 +139,8 @@ impl Processor {
     ) -> Processor {
         let connections = registration.card.concurrency as usize + MORE_CONNECTIONS;
         let now = Instant::now();
-        // Where the last process knew it, it is checked at once.
-        let next_check = if health.is_up() { now + hall.check_every } else { now };
+        // Where the last process knew it, it is checked once it knows what it held then: what it gets later is another matter.
+        let next_check = health.is_up().then(|| now + hall.check_every);
         Processor {
             client: Client::to_one_place(hall.rules.clone(), connections),
             peer: hall.reach.doorman.number(),
@@ -187,12 +196,13 @@ impl Processor {
         let call = Some((self.last_call, self.send_item(&assignment, ctx.address())));
         let Assignment { receipt, id, attempt, lease_ms, .. } = assignment;
         let until = now + Duration::from_millis(lease_ms);
-        let item = Item { claim: Claim::Receipt(receipt), attempt, since: now, until, call };
+        // A job may have a lease of its own.
+        let has_calls_lease = lease_ms == self.calls_lease_ms();
+        let item = Item { claim: Claim::Receipt(receipt), attempt, since: now, until, has_calls_lease, call };
         if let Some(older) = self.in_hand.insert(id, item) {
             // The queue took it back before its time was over here.
             self.let_go(older, None);
         }
-        self.standing.borrow_mut().in_hand = self.in_hand.len();
     }
 
     /// Sends an item out; what comes of it is told by [`Called`].
@@ -254,7 +264,6 @@ impl Processor {
         if let Some((_, call)) = item.call {
             call.abort();
         }
-        self.standing.borrow_mut().in_hand = self.in_hand.len();
         self.free_hand(answered);
     }
 
@@ -274,31 +283,33 @@ impl Processor {
                 self.finish(id, item, Answer::Complete(data));
             }
             Verdict::Accepted => {
-                self.in_hand.insert(id.clone(), Item { call: None, ..item });
-                self.note_that_it_answers_later();
+                self.accepted(id, item);
             }
             Verdict::Failed(Setback { error, retry, delay_ms, is_silence }) => {
                 debug!(processor = &*self.card().id.text(), retry, delay_ms; "an attempt failed");
                 self.finish(id, item, Answer::Fail { error, retry, delay_ms });
                 if is_silence {
-                    self.next_check = self.next_check.min(self.checked_at + LOOK_AFTER);
+                    self.next_check = self.next_check.map(|next| next.min(self.checked_at + LOOK_AFTER));
                 }
             }
         }
     }
 
-    /// After a restart, what a processor holds stays its own only where it can still answer.
-    fn note_that_it_answers_later(&mut self) {
-        if std::mem::replace(&mut self.registration.answers_later, true) {
-            return;
-        }
-        let hall = self.hall.clone();
-        let notes = vec![(key(PROCESSOR, &self.card().id.text()), Some(self.registration.to_note()))];
-        actix_rt::spawn(async move {
-            if let Err(refusal) = hall.keep(notes).await {
-                warn!(why = refusal.code(); "what is known of a processor could not be kept");
-            }
-        });
+    /// The processor has the item and will speak of it: it has its own lease from now on.
+    fn accepted(&mut self, id: &JobId, item: Item) {
+        let until = if item.has_calls_lease {
+            let lease_ms = self.card().lease_ms;
+            self.say(id, item.claim, Answer::Touch { lease_ms: Some(lease_ms), progress: None, note: None });
+            Instant::now() + Duration::from_millis(lease_ms)
+        } else {
+            item.until
+        };
+        self.in_hand.insert(id.clone(), Item { call: None, until, ..item });
+    }
+
+    /// The lease of an item until the processor has accepted it.
+    fn calls_lease_ms(&self) -> u64 {
+        self.card().lease_ms.min(CALLS_LEASE_MS)
     }
 
     /// The queues have taken back what was not answered in time.
@@ -322,7 +333,7 @@ impl Processor {
 
     fn begin_check(&mut self, now: Instant, me: Addr<Processor>) {
         self.checked_at = now;
-        self.next_check = now + self.hall.check_every;
+        self.next_check = Some(now + self.hall.check_every);
         if self.check.as_ref().is_some_and(|check| !check.is_finished()) {
             return;
         }
@@ -461,7 +472,7 @@ impl Actor for Processor {
         let who = Introduction {
             name: peer_name(&self.card().id),
             demand: self.demand.clone(),
-            lease_ms: self.card().lease_ms,
+            lease_ms: self.calls_lease_ms(),
             outlives: true,
         };
         let (peer, address, me) = (self.peer, self.card().url.address(), ctx.address());
@@ -483,16 +494,19 @@ impl Settle for Processor {
     fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut Wake<'_>) {
         loop {
             let now = Instant::now();
-            let next = self.in_hand.values().map(|item| item.until).chain([self.next_check]).min();
+            let next = self.in_hand.values().map(|item| item.until).chain(self.next_check).min();
             if !self.alarm.rings(next, now, wake) {
                 break;
             }
             self.drop_late_items(now);
-            if self.next_check <= now {
+            if self.next_check.is_some_and(|next| next <= now) {
                 self.begin_check(now, ctx.address());
             }
         }
         self.flush();
+        let mut standing = self.standing.borrow_mut();
+        standing.in_hand = self.in_hand.len();
+        standing.accepted = self.in_hand.values().filter(|item| item.call.is_none()).count();
     }
 }
 
@@ -630,7 +644,8 @@ impl Handler<Complete> for Processor {
     }
 }
 
-/// Items that the processor held when the last process ended.
+/// Items that the processor held when the last process ended, perhaps none. To be sent once to one that the last process knew:
+/// then its first check begins.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Adopt {
@@ -647,6 +662,8 @@ pub struct Orphan {
     pub ticket: Ticket,
     /// Which attempt it is.
     pub attempt: u32,
+    /// Its lease, in milliseconds.
+    pub lease_ms: Option<u64>,
     /// How long the processor still has for it.
     pub left: Duration,
 }
@@ -654,22 +671,23 @@ pub struct Orphan {
 impl Handler<Adopt> for Processor {
     type Result = ();
 
-    /// One that answers later can still answer, so they stay its own; the others were waiting for answers on connections that
-    /// are gone. That was the server's fault: it costs no attempt.
+    /// What it had accepted stays its own. The others were on their way, or it was answering on connections that are gone: that was
+    /// the server's fault and costs no attempt.
     fn handle(&mut self, Adopt { items }: Adopt, _: &mut Self::Context) {
         let now = Instant::now();
-        for Orphan { id, ticket, attempt, left } in items {
+        for Orphan { id, ticket, attempt, lease_ms, left } in items {
             let claim = Claim::Ticket(ticket);
-            if !self.registration.answers_later {
+            if lease_ms == Some(CALLS_LEASE_MS) && self.card().lease_ms != CALLS_LEASE_MS {
                 self.say(&id, claim, Answer::Release { delay_ms: 0 });
                 continue;
             }
             if !self.demand.take() {
                 self.overdrawn += 1;
             }
-            self.in_hand.insert(id, Item { claim, attempt, since: now, until: now + left, call: None });
+            let item = Item { claim, attempt, since: now, until: now + left, has_calls_lease: false, call: None };
+            self.in_hand.insert(id, item);
         }
-        self.standing.borrow_mut().in_hand = self.in_hand.len();
+        self.next_check = Some(now);
     }
 }
 

@@ -161,6 +161,7 @@ const MAX_ADOPTED: usize = 4 * MAX_CONCURRENCY as usize;
 /// Tells a processor which items it held when the last process ended.
 async fn adopt(hall: Rc<Hall>, id: TypeName, types: Vec<TypeName>, processor: Addr<Processor>) {
     let name = peer_name(&id);
+    let mut items: Vec<Orphan> = Vec::new();
     for kind in types {
         let browse = Browse {
             state: Some(JobState::Running),
@@ -174,24 +175,29 @@ async fn adopt(hall: Rc<Hall>, id: TypeName, types: Vec<TypeName>, processor: Ad
         let found = hall.reach.supervisor.send(list).await.unwrap_or_default();
         let now_ms = wall_ms();
         let held = found.jobs.into_iter().filter(|report| holder(report).is_some_and(|holder| holder == &*name));
-        let items: Vec<Orphan> = held
-            .map(|report| Orphan {
-                ticket: ticket(&report),
-                attempt: report.job.progress.attempt,
-                left: Duration::from_millis(report.lease_ends_ms.unwrap_or(now_ms).saturating_sub(now_ms)),
-                id: report.job.id,
-            })
-            .collect();
-        if !items.is_empty() {
-            processor.do_send(Adopt { items });
-        }
+        items.extend(held.map(|report| Orphan {
+            ticket: ticket(&report),
+            attempt: report.job.progress.attempt,
+            lease_ms: lease_of(&report),
+            left: Duration::from_millis(report.lease_ends_ms.unwrap_or(now_ms).saturating_sub(now_ms)),
+            id: report.job.id,
+        }));
     }
+    processor.do_send(Adopt { items });
 }
 
 /// Who has a job in hand.
 fn holder(report: &Report) -> Option<&str> {
     match &report.job.progress.state {
         StoredState::Running { worker, .. } => Some(worker),
+        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Finished { .. } => None,
+    }
+}
+
+/// The lease of a running job's attempt.
+fn lease_of(report: &Report) -> Option<u64> {
+    match &report.job.progress.state {
+        StoredState::Running { lease_ms, .. } => *lease_ms,
         StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Finished { .. } => None,
     }
 }
@@ -233,7 +239,7 @@ impl Handler<Register> for Registry {
         let hall = self.hall.clone();
         let called_back = async move {
             let meta = call_back(&hall, &card).await?;
-            let registration = Registration { card, connected_ms: wall_ms(), answers_later: false };
+            let registration = Registration { card, connected_ms: wall_ms() };
             let id = registration.card.id.text().into_owned();
             hall.keep(vec![(key(PROCESSOR, &id), Some(registration.to_note()))]).await?;
             Ok::<_, Problem>((registration, meta))
@@ -341,6 +347,7 @@ fn write_processor(out: &mut BytesMut, entry: &Entry) {
         .integer("processed", standing.processed)
         .integer("failed", standing.failed)
         .integer("in_hand", standing.in_hand as u64)
+        .integer("accepted", standing.accepted as u64)
         .integer("concurrency", card.concurrency)
         .integer("lease_ms", card.lease_ms)
         .maybe_time("connected_on", Some(*connected_ms))

@@ -33,6 +33,8 @@ pub struct Processor {
     pub processed: u64,
     pub failed: u64,
     pub in_hand: u64,
+    /// Of those in hand, what it will complete later.
+    pub accepted: u64,
     pub concurrency: u32,
     pub lease_ms: u64,
     pub connected_on: String,
