@@ -494,6 +494,7 @@ fn play(steps: Vec<Step>) {
     let mut engines = Engine::all();
     let mut next_sequence = 1;
     for step in steps {
+        let is_restart = matches!(step, Step::Restart);
         match step {
             Step::Commit(deeds) => {
                 let known: Vec<u64> = known(engines[0].store());
@@ -508,6 +509,10 @@ fn play(steps: Vec<Step>) {
             }
             Step::Page(query) => same(&mut engines, |store| store.page(&query).unwrap()),
             Step::Restart => engines.iter_mut().for_each(Engine::restart),
+        }
+        // What was counted on the way is what is counted anew.
+        if !is_restart {
+            same(&mut engines, tallies);
         }
         same(&mut engines, |store| recall(store, 3_000));
         same(&mut engines, tallies);
