@@ -3,6 +3,15 @@
 //! The contract knows nothing of SQL or files: recover, commit a batch durably, read bodies back, look into the archive of
 //! finished jobs, tidy. One suite (`contract`) runs against every engine. An engine may block: the keeper has its own thread.
 //!
+//! | kept | how long | looked at |
+//! |---|---|---|
+//! | a live job | until it ends, or goes without a trace | by its number |
+//! | a finished job: *the archive* | until its time is over, or somebody discards it | by its number, and in pages by type, outcome and text |
+//! | a note: a small value under a key, as which queues are paused | until it is taken back | at start only |
+//!
+//! All three travel in the same commits, so what belongs together is kept together. The `catalogue` has the numbers of the
+//! finished jobs in memory, so lists and counts of millions of them cost no index on disk.
+//!
 //! A job is addressed by its sequence number, which appends, never by its id, which may be random: an index over random
 //! keys costs a tree more than all else together, and the supervisor knows every id anyway. So recovery and [`Store::tidy`]
 //! name ids and sequence numbers together ([`Archived`]).

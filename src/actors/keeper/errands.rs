@@ -19,17 +19,17 @@ use crate::store::{self, Page, Query, Store, StoreError};
 /// After so long in one turn the next commit comes first.
 const EACH_TURN: Duration = Duration::from_millis(2);
 
-/// A piece of [`Unearth`] looks at so many jobs.
+/// A piece of [`Unearth`] looks up so many jobs.
 const UNEARTHED: usize = 16;
 
-/// A piece of [`Dig`] looks at so many records …
+/// A piece of [`Dig`] looks at so many records.
 const DUG: usize = 128;
 
-/// … or bytes of them, though at one.
-const DUG_BYTES: usize = 1 << 20;
+/// A piece of either reads so many bytes of bodies and results, or one job.
+const READ: usize = 1 << 20;
 
 /// A piece of [`Discard`] removes so many records: they share a sync.
-const DISCARDED: usize = 256;
+const DISCARDED: usize = 128;
 
 /// Errands under way.
 #[derive(Default)]
@@ -87,8 +87,14 @@ impl Unearthing {
         if !self.reply.is_awaited() {
             return Ok(None);
         }
+        let mut bytes = 0;
         for sequence in self.sequences.by_ref().take(UNEARTHED) {
-            self.found.push(store.find(sequence)?);
+            let job = store.find(sequence)?;
+            bytes += job.as_ref().map_or(0, store::weight);
+            self.found.push(job);
+            if bytes >= READ {
+                break;
+            }
         }
         if !self.sequences.as_slice().is_empty() {
             return Ok(Some(self));
@@ -110,7 +116,7 @@ impl Digging {
         if !self.reply.is_awaited() {
             return Ok(None);
         }
-        let (look_at, look_at_bytes) = (self.query.look_at.min(DUG), self.query.look_at_bytes.min(DUG_BYTES));
+        let (look_at, look_at_bytes) = (self.query.look_at.min(DUG), self.query.look_at_bytes.min(READ));
         let piece = store.page(&Query { look_at, look_at_bytes, ..self.query.clone() })?;
         if self.take(piece) {
             self.reply.send(self.page);
