@@ -93,9 +93,12 @@ class Processor:
 
     def process(self, item: dict) -> tuple[int, dict]:
         """The status and the answer to an item."""
-        if self.later:
-            threading.Thread(target=self._complete, args=(item,), daemon=True).start()
-            return 202, {}
+        if not self.later:
+            return self._work(item)
+        threading.Thread(target=self._complete, args=(item,), daemon=True).start()
+        return 202, {}
+
+    def _work(self, item: dict) -> tuple[int, dict]:
         try:
             return 200, {"data": self.handler(item["data"])}
         except Refuse as error:
@@ -104,7 +107,7 @@ class Processor:
             return 500, {"error": f"{type(error).__name__}: {error}"}
 
     def _complete(self, item: dict) -> None:
-        status, answer = self.process_now(item)
+        _, answer = self._work(item)
         word = {"id": item["id"], "processor": self.id, "attempt": item["attempt"], **answer}
         # A word that the manager didn't hear is said again: twice is as good as once.
         for wait in (0.1, 0.5, 2, 10, 30):
@@ -116,13 +119,6 @@ class Processor:
                 return  # It was taken back meanwhile, or cancelled.
             except OSError:
                 time.sleep(wait)
-
-    def process_now(self, item: dict) -> tuple[int, dict]:
-        """As `process`, whatever `later` says."""
-        try:
-            return 200, {"data": self.handler(item["data"])}
-        except Exception as error:
-            return 500, {"error": f"{type(error).__name__}: {error}"}
 
 
 def _requests(processor: Processor) -> type[BaseHTTPRequestHandler]:

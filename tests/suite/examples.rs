@@ -140,3 +140,49 @@ fn the_node_deputy_works_on_tcp_and_on_the_socket() {
     let metrics = server.deputy_client().metrics();
     assert!(!metrics.contains(r#""jobs_done":0,"#), "expected jobs to be done, got {metrics}");
 }
+
+#[test]
+fn the_pipeline_over_processors_and_a_slave_is_right() {
+    let Some(mut pipeline) = script("python3", "python/pipeline.py") else { return };
+    let server = Server::start();
+    let manager = format!("http://{}", server.address("http"));
+    let gloom = server.gloom_workers().to_string();
+    pipeline.args(["--manager", &manager, "--gloom", &gloom, "--most", "10"]);
+    let printed = expect_success("the pipeline", Process::spawn(&mut pipeline));
+    assert!(printed.contains("10 files, 30 steps, 0 wrong"), "{printed}");
+    for step in ["extract", "count", "rank"] {
+        let lines = printed.lines().filter(|line| line.trim_start().starts_with(step)).count();
+        assert_eq!(lines, 10, "each step is printed as it happens: {printed}");
+    }
+}
+
+#[test]
+fn the_processors_work_on_actions() {
+    let server = Server::start();
+    let manager = format!("http://{}", server.address("http"));
+    let mut processors = Vec::new();
+    let mut steps = Vec::new();
+    if let Some(example) = built("processor") {
+        processors.push(Process::spawn(Command::new(example).args([&manager, "capitals"])));
+        steps.push("capitals");
+    }
+    if let Some(mut python) = script("python3", "python/processor.py") {
+        processors.push(Process::spawn(python.args(["reverse", "--manager", &manager])));
+        steps.push("reverse");
+    }
+    for processor in &processors {
+        eventually("the processor to have registered", || {
+            processor.stdout.text().contains(" at http://").then_some(())
+        });
+    }
+    if steps.is_empty() {
+        return;
+    }
+    let action = server.reduce(&serde_json::json!({"processors": steps, "data": "abc"}));
+    let expected = match steps.as_slice() {
+        ["capitals"] => "ABC",
+        ["reverse"] => "cba",
+        _ => "CBA",
+    };
+    assert_eq!(action["data"], expected, "{action}");
+}
