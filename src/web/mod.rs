@@ -56,7 +56,7 @@ use std::time::{Duration, Instant};
 use actix::Addr;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServerHandle, ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
@@ -86,8 +86,8 @@ use crate::core::Limits;
 fn routes() -> Routes {
     Routes::default()
         .get_that_changes("/api/v1/assignments", assignments::poll)
-        .post("/api/v1/jobs/{id}/complete", assignments::complete)
         .post("/api/v1/jobs", jobs::submit)
+        .post("/api/v1/jobs/{id}/complete", assignments::complete)
         .get("/api/v1/jobs/{id}", jobs::look)
         .post("/api/v1/jobs/batch", jobs::submit_batch)
         .post("/api/v1/jobs/{id}/touch", assignments::touch)
@@ -320,11 +320,17 @@ fn welcome(stream: &dyn Any, connection: &mut Extensions, doorman: &Doorman, lim
 /// What happens to every request, whatever its path, and to every answer.
 async fn guard(
     site: Data<Site>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_for_programs = safety::is_for_programs(request.match_info().unprocessed());
-    let answer = match site.safety.judge(&request) {
+    let path = request.match_info().unprocessed();
+    let (is_for_programs, is_poll) = (safety::is_for_programs(path), safety::is_poll(path));
+    let judged = site.safety.judge(&request);
+    if is_poll {
+        // Nobody reads them any more, and actix-web keeps room for many: most of what a poll that waits would occupy.
+        *request.headers_mut() = HeaderMap::new();
+    }
+    let answer = match judged {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };

@@ -98,7 +98,12 @@ fn said_token(value: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether a request changes something. The long poll hands out jobs, which is a change though it is a GET.
 fn is_change(method: &Method, path: &str) -> bool {
-    path == "/api/v1/assignments" || !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+    is_poll(path) || !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether a path is that of the long poll for jobs.
+pub fn is_poll(path: &str) -> bool {
+    path == "/api/v1/assignments"
 }
 
 /// A change that a browser asks for must come from a page of ours, or from the person in front of it.
