@@ -211,9 +211,9 @@ pub fn page(view: &View, failures: &Failures, total: u64) -> Page {
     let kind = view.here.value("type");
     let scope = html! {
         @if failures.goes_on {
-            "The newest " (words::counted(failures.looked_at, "failed job", "failed jobs"))
+            (words::counted(failures.looked_at, "failed job", "failed jobs"))
             @if total > failures.looked_at { " of " (words::count(total)) }
-            ", in groups. Older ones are not in these counts."
+            ", in groups. The others are not in these counts."
         } @else {
             (words::counted(failures.looked_at, "failed job", "failed jobs")) " in "
             (words::counted(failures.groups.len() as u64, "group", "groups")) ": by type and by what the errors have in common."

@@ -186,11 +186,11 @@ pub(super) fn kind_of(filter: &Filter) -> Result<Option<TypeName>, ()> {
 async fn of_group(site: &Site, filter: &Filter, group: u64, before: Option<u64>) -> (Vec<Report>, Option<u64>, u64) {
     let Ok(kind) = kind_of(filter) else { return (Vec::new(), None, 0) };
     let (mut jobs, mut before, mut looked_at) = (Vec::new(), before, 0);
-    while jobs.len() < JOBS && looked_at < FAILURES as u64 {
+    while jobs.len() < JOBS && looked_at < LOOK_AT as u64 {
         let found = list(site, kind.clone(), Browse { state: Some(JobState::Failed), before, ..whole_chunk() }).await;
         looked_at += found.looked_at as u64;
         jobs.extend(found.jobs.into_iter().filter(|report| group_of(report) == Some(group)));
-        before = found.next;
+        before = found.next.filter(|next| before.is_none_or(|before| *next < before));
         if before.is_none() {
             break;
         }
@@ -204,7 +204,7 @@ async fn of_group(site: &Site, filter: &Filter, group: u64, before: Option<u64>)
 
 /// What a list that is gone through as a whole asks for at a time.
 pub(super) fn whole_chunk() -> Browse {
-    Browse { limit: CHUNK, look_at: 10 * CHUNK, bytes: BYTES, ..Browse::default() }
+    Browse { limit: CHUNK, look_at: LOOK_AT, bytes: BYTES, ..Browse::default() }
 }
 
 /// Jobs without the bodies that only the store has.
@@ -212,23 +212,42 @@ pub(super) async fn list(site: &Site, kind: Option<TypeName>, browse: Browse) ->
     site.supervisor.send(List { kind, browse }).await.unwrap_or_default()
 }
 
-/// The newest failed jobs, at most about so many.
+/// Failed jobs of a type, the newest first, or of all; at most about so many. Which types have any is known, so that no other
+/// queue is asked.
 async fn all_failed(site: &Site, kind: Option<TypeName>, most: usize) -> Found {
+    let kinds = match kind {
+        Some(kind) => vec![kind],
+        None => failing_kinds(&site.snapshots.borrow()),
+    };
     let mut all = Found::default();
-    let mut before = None;
-    while all.jobs.len() < most {
-        let limit = CHUNK.min(most - all.jobs.len());
-        let browse = Browse { state: Some(JobState::Failed), before, limit, ..whole_chunk() };
-        let mut found = list(site, kind.clone(), browse).await;
-        all.looked_at += found.looked_at;
-        all.jobs.append(&mut found.jobs);
-        all.next = found.next;
-        before = found.next;
-        if before.is_none() {
-            break;
+    for kind in kinds {
+        let mut before = None;
+        loop {
+            if all.jobs.len() >= most || all.looked_at >= LOOK_AT {
+                all.next = Some(0);
+                return all;
+            }
+            let limit = CHUNK.min(most - all.jobs.len());
+            let browse = Browse { state: Some(JobState::Failed), before, limit, ..whole_chunk() };
+            let mut found = list(site, Some(kind.clone()), browse).await;
+            all.looked_at += found.looked_at.max(1);
+            all.jobs.append(&mut found.jobs);
+            // Each chunk ends before the last one did.
+            match found.next.filter(|next| before.is_none_or(|before| *next < before)) {
+                Some(next) => before = Some(next),
+                None => break,
+            }
         }
     }
     all
+}
+
+/// The types with failed jobs, the most first.
+fn failing_kinds(snapshot: &Snapshot) -> Vec<TypeName> {
+    let mut failing: Vec<&QueueFigures> =
+        snapshot.queues.iter().map(AsRef::as_ref).filter(|queue| queue.figures.census.failed > 0).collect();
+    failing.sort_by_key(|queue| std::cmp::Reverse(queue.figures.census.failed));
+    failing.into_iter().map(|queue| queue.kind.clone()).collect()
 }
 
 async fn failed(site: &Site, view: &View) -> Page {
