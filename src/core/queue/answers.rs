@@ -6,7 +6,7 @@ use super::super::job::{Attempt, AttemptEnd, Body, JobId, Outcome, Peer, Request
 use super::super::retry::backoff_ms;
 use super::super::ticket::Ticket;
 use super::said::Word;
-use super::{Queue, Run, job_of};
+use super::{Job, Queue, Run, job_of};
 
 /// A job's history keeps at most this many attempts, the latest.
 const MAX_HISTORY: usize = 100;
@@ -59,7 +59,8 @@ impl Queue {
     ) {
         let Ticket { sequence, delivery, .. } = ticket;
         let found = self.find(id);
-        let held = found.filter(|key| self.jobs[*key as usize].sequence == sequence);
+        let held =
+            found.filter(|key| self.jobs[*key as usize].sequence == sequence).or_else(|| self.orphan_of(id, sequence));
         let receipt = Receipt { queue: self.number, key: held.unwrap_or_default(), sequence, delivery };
         if held.is_some() && self.running(receipt).is_some() {
             return self.answer(now, peer, request, receipt, answer, out);
@@ -77,6 +78,12 @@ impl Queue {
             _ if found.is_some() => out.refuse(peer, request, Refusal::StaleReceipt),
             _ => out.refuse(peer, request, Refusal::UnknownJob),
         }
+    }
+
+    /// The running job whose master has left: its id is not its own any more, but its worker may still finish it.
+    fn orphan_of(&self, id: &JobId, sequence: u64) -> Option<u32> {
+        let is_it = |job: &Job| job.orphaned && job.sequence == sequence && job.id == *id;
+        self.runs.iter().map(|(_, run)| run.job).find(|key| is_it(&self.jobs[*key as usize]))
     }
 
     /// The run that this receipt may finish.
