@@ -59,7 +59,7 @@ fn new_id() -> JobId {
 
 /// Looks at an action; with `wait`, when it has ended, or as it is when the time is over.
 #[utoipa::path(
-    get, path = "/action/{id}", tag = "actions",
+    get, path = "/action/{id}", operation_id = "look_at_action", tag = "actions",
     params(
         ("id" = String, Path, description = "The action's id"),
         ("wait" = Option<f64>, Query, description = "Wait so many seconds for its end: 0 to 55"),

@@ -70,7 +70,7 @@ pub async fn meta(site: web::Data<Site>) -> Result<HttpResponse, Problem> {
 
 /// A processor's word on an item that it has accepted.
 #[utoipa::path(
-    post, path = "/complete", tag = "processors",
+    post, path = "/complete", operation_id = "complete_item", tag = "processors",
     request_body = schema::Completion,
     responses(
         (status = 200, description = "Taken, and on disk", body = schema::Taken),

@@ -32,7 +32,7 @@ use crate::web::{Site, process};
 
 /// All queues, a page at a time.
 #[utoipa::path(
-    get, path = "/api/v1/queues", tag = "operators",
+    get, path = "/api/v1/queues", operation_id = "list_queues", tag = "operators",
     params(
         ("q" = Option<String>, Query, description = "Only types that contain this, in whatever case"),
         ("sort" = Option<String>, Query, description = "`type` (usual), or with the largest first: `queued`, `scheduled`, `running`, `failed`, `workers`, `oldest`, `rate_in`, `rate_out`, `wait`, `run` (both by their p95)"),
@@ -60,7 +60,7 @@ pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
 
 /// One queue.
 #[utoipa::path(
-    get, path = "/api/v1/queues/{type}", tag = "operators",
+    get, path = "/api/v1/queues/{type}", operation_id = "look_at_queue", tag = "operators",
     params(
         ("type" = String, Path, description = "The type"),
         ("history" = Option<String>, Query, description = "`5m`: the last five minutes by second; `24h`: the last 24 hours by minute"),
