@@ -12,6 +12,7 @@ mod deputy;
 mod durable;
 mod examples;
 mod gloom;
+mod http;
 mod native;
 mod original_client;
 mod processors;

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::Write;
 
 /// A small file system of its own, until it is dropped.
-struct Disk {
+pub struct Disk {
     dir: TempDir,
 }
 
 impl Disk {
     /// None where it may not be mounted, which is said for all to see.
-    fn of(mebibytes: u32, test: &str) -> Option<Disk> {
+    pub fn of(mebibytes: u32, test: &str) -> Option<Disk> {
         let disk = Disk { dir: TempDir::new() };
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "procession-suite"]).arg(disk.dir.path());
@@ -22,12 +22,13 @@ impl Disk {
         None
     }
 
-    fn home(&self) -> Home {
+    /// A folder on it.
+    pub fn home(&self) -> Home {
         Home { data: self.dir.join("data"), _dir: TempDir::new() }
     }
 
     /// Takes all the room there is.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut file =
             File::options().append(true).create(true).open(self.dir.join("filler")).expect("a file can be made");
         for size in [1 << 20, 4096, 1] {
@@ -36,7 +37,8 @@ impl Disk {
         }
     }
 
-    fn make_room(&self) {
+    /// Gives back what was taken.
+    pub fn make_room(&self) {
         std::fs::remove_file(self.dir.join("filler")).expect("the filler is there");
     }
 }

@@ -18,12 +18,12 @@ mod acknowledgement;
 mod crash_points;
 mod damage;
 mod draining;
-mod full_disk;
+pub mod full_disk;
 mod history;
 mod kills;
 mod load;
 mod long_line;
-mod strace;
+pub mod strace;
 mod times;
 
 use crate::support::process::unique;
@@ -42,14 +42,14 @@ const OK: &str = r#"{"ok":true}"#;
 const EXIT_FAILED: i32 = 70;
 
 /// A folder that outlives the servers which store in it.
-struct Home {
+pub struct Home {
     /// Where a server stores.
     data: PathBuf,
     _dir: TempDir,
 }
 
 impl Home {
-    fn new() -> Home {
+    pub fn new() -> Home {
         let dir = TempDir::new();
         Home { data: dir.join("data"), _dir: dir }
     }
@@ -61,7 +61,7 @@ impl Home {
 
     /// A server on the folder.
     #[track_caller]
-    fn start(&self) -> Server {
+    pub fn start(&self) -> Server {
         self.start_with(&[])
     }
 
@@ -74,7 +74,7 @@ impl Home {
     }
 
     /// The command of a server on the folder, run in this place.
-    fn command(&self, place: &Path) -> Command {
+    pub fn command(&self, place: &Path) -> Command {
         let mut command = command(place);
         command.args(free_ports()).arg("--store").arg(format!("file:{}", self.data.display()));
         command

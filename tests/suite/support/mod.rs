@@ -5,6 +5,7 @@
 pub mod deputy;
 pub mod framed;
 pub mod gloom;
+pub mod http;
 pub mod native;
 pub mod process;
 pub mod random;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use deputy::Deputy;
 pub use framed::{Framed, frame};
 pub use gloom::{gloom_master, gloom_worker};
+pub use http::{Http, Reply, http};
 pub use native::native;
 pub use process::{Process, TempDir};
 pub use random::Random;

@@ -179,6 +179,12 @@ impl Server {
         self.address("deputy")
     }
 
+    /// The port for HTTP.
+    #[track_caller]
+    pub fn http(&self) -> SocketAddr {
+        self.address("http")
+    }
+
     /// A deputy client by TCP.
     #[track_caller]
     pub fn deputy_client(&self) -> Deputy {

@@ -1,0 +1,164 @@
+//! Who is connected, and sending them away.
+
+use super::*;
+
+const PEER: [&str; 9] = ["id", "name", "protocol", "address", "types", "job", "since", "completed", "failed"];
+
+/// The list of peers at this path, once it has so many.
+#[track_caller]
+fn peers(http: &mut Http, path: &str, count: usize) -> Vec<Value> {
+    let mut last = Value::Null;
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        let list = http.get(path).json(200);
+        assert_members(&list, &["items", "next"]);
+        let items = list["items"].as_array().expect("items are an array").clone();
+        if items.len() == count {
+            return items;
+        }
+        last = list;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("expected {count} at {path}, got {last}");
+}
+
+/// The one that speaks this protocol.
+#[track_caller]
+fn by_protocol<'a>(peers: &'a [Value], begin: &str) -> &'a Value {
+    let found = peers.iter().find(|peer| peer["protocol"].as_str().is_some_and(|protocol| protocol.starts_with(begin)));
+    found.unwrap_or_else(|| panic!("expected somebody who speaks {begin}, got {peers:?}"))
+}
+
+#[test]
+fn workers_of_all_protocols_are_listed() {
+    let server = Server::start();
+    let mut http = http(&server);
+    assert_eq!(http.get("/workers").json(200)["items"], value!([]));
+    let mut native = native_worker(&server, "t", 1);
+    let _gloom = gloom_worker(&server, "g");
+    let mut deputy = server.deputy_client();
+    deputy.send(r#"{"cmd":"can_do","types":["d","e"]}"#);
+    let mut poller = self::http(&server);
+    poller.start_get("/assignments?type=h&wait=55&worker=w%C3%A9%201");
+    let workers = peers(&mut http, "/workers", 4);
+    for worker in &workers {
+        for name in PEER {
+            assert!(worker.get(name).is_some(), "expected {name} in {worker}");
+        }
+        let address = worker["address"].as_str().expect("an address is text");
+        assert!(address.starts_with("127.0.0.1:"), "got {worker}");
+        time(&worker["since"]);
+        assert_eq!((&worker["completed"], &worker["failed"]), (&value!(0), &value!(0)));
+        assert!(worker["job"].is_null());
+    }
+    assert_eq!(by_protocol(&workers, "native")["types"], value!(["t"]));
+    assert_eq!(by_protocol(&workers, "gloom")["types"], value!(["g"]));
+    assert_eq!(by_protocol(&workers, "deputy")["types"], value!(["d", "e"]));
+    let long_poll = by_protocol(&workers, "http");
+    assert_eq!((&long_poll["types"], &long_poll["name"]), (&value!(["h"]), &value!("wé 1")));
+    let mut ids: Vec<String> = workers.iter().map(|worker| worker["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "expected every id once, got {workers:?}");
+    // What they do shows.
+    submit(&mut http, "1", "t", "");
+    native.receive();
+    let own_address = native.stream.local_addr().expect("a connection has an address").to_string();
+    eventually("the job in its hand", || {
+        let workers = peers(&mut http, "/workers", 4);
+        let native = by_protocol(&workers, "native");
+        assert_eq!(native["address"], *own_address);
+        (native["job"] == "1").then_some(())
+    });
+    native.ask(r#"{"action":"respond","id":"1","body":0}"#, r#"{"ok":true}"#);
+    submit(&mut http, "2", "t", "");
+    native.receive();
+    native.ask(r#"{"action":"fail","id":"2","error":0,"retry":false}"#, r#"{"ok":true}"#);
+    eventually("its counts", || {
+        let workers = peers(&mut http, "/workers", 4);
+        let native = by_protocol(&workers, "native");
+        (native["completed"] == 1 && native["failed"] == 1 && native["job"].is_null()).then_some(())
+    });
+    // Who leaves is gone from the list.
+    drop(native);
+    poller.reset();
+    peers(&mut http, "/workers", 2);
+}
+
+#[test]
+fn masters_are_listed() {
+    let server = Server::start();
+    let mut http = http(&server);
+    let mut gloom = gloom_master(&server);
+    gloom.submit("1", "t", "0");
+    let mut native = native(&server);
+    native.call(r#"{"action":"submit","id":"2","type":"t","body":0,"notify":true}"#);
+    let masters = eventually("two masters", || {
+        let list = http.get("/masters").json(200);
+        let items = list["items"].as_array().expect("items are an array").clone();
+        (items.len() >= 2).then_some(items)
+    });
+    for protocol in ["gloom", "native"] {
+        let master = by_protocol(&masters, protocol);
+        for name in ["id", "name", "protocol", "address", "since"] {
+            assert!(master.get(name).is_some(), "expected {name} in {master}");
+        }
+        time(&master["since"]);
+    }
+}
+
+#[test]
+fn a_worker_that_is_disconnected_gives_its_job_back() {
+    let server = Server::start();
+    let mut http = http(&server);
+    submit(&mut http, "1", "t", "");
+    let mut native = native_worker(&server, "t", 1);
+    native.receive();
+    let mut gloom = gloom_worker(&server, "t");
+    let workers = peers(&mut http, "/workers", 2);
+    let id = by_protocol(&workers, "native")["id"].clone();
+    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+    http.post(&format!("/workers/{}/disconnect", escaped(&id)), "").expect(200);
+    native.until_closed();
+    gloom.expect_job("\"1\"", "t", "\"the body of it\"");
+    gloom.respond("0");
+    assert_eq!(state(&mut http, "1"), "completed");
+    let problem = http.post(&format!("/workers/{}/disconnect", escaped(&id)), "");
+    let problem = problem.any_problem(404);
+    assert_eq!(problem["code"], "unknown_worker", "got {problem}");
+    peers(&mut http, "/workers", 1);
+}
+
+#[test]
+fn a_long_poll_that_is_disconnected_ends() {
+    let server = Server::start();
+    let mut http = http(&server);
+    let mut poller = parked(&server, "t", "");
+    let workers = peers(&mut http, "/workers", 1);
+    let id = &workers[0]["id"];
+    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+    http.post(&format!("/workers/{}/disconnect", escaped(&id)), "").expect(200);
+    match poller.listen(PATIENCE) {
+        Reply::Answer(answer) => assert!(answer.status == 204 || answer.status >= 400, "got {answer:?}"),
+        Reply::Closed(None) => {}
+        other => panic!("expected the poll to end, got {other:?}"),
+    }
+    submit(&mut http, "1", "t", "");
+    assert_eq!(id_of(&take(&mut http, "t")), "1");
+}
+
+#[test]
+fn nobody_by_another_name_is_disconnected() {
+    let server = Server::start();
+    let mut http = http(&server);
+    let _worker = native_worker(&server, "t", 1);
+    for id in ["none", "0", "999999999", "18446744073709551616", "-1", "..", "%00"] {
+        let answer =
+            http.post(&format!("/workers/{}/disconnect", if id == "%00" { id.to_owned() } else { escaped(id) }), "");
+        let status = answer.status;
+        assert!([404, 422].contains(&status), "for {id}: {answer:?}");
+        answer.any_problem(status);
+    }
+    http.get("/workers/1/disconnect").any_problem(405);
+    peers(&mut http, "/workers", 1);
+}
