@@ -168,4 +168,8 @@ impl Store for Memory {
     fn bytes(&self) -> u64 {
         0
     }
+
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 }

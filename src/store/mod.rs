@@ -90,6 +90,9 @@ pub trait Store: Send {
 
     /// Bytes on disk.
     fn bytes(&self) -> u64;
+
+    /// Bytes that are left on its disk for us; none where that can't be known.
+    fn free_bytes(&self) -> Option<u64>;
 }
 
 /// What recovery found, one by one.

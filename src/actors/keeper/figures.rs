@@ -97,8 +97,13 @@ impl Gauge {
     /// Gathers, publishes, and gives what was published.
     fn publish(&mut self, store: &dyn Store, is_full: bool) -> StoreFigures {
         self.count();
-        let figures =
-            StoreFigures { bytes: store.bytes(), is_full, commit: self.percentiles(), ..self.figures.clone() };
+        let figures = StoreFigures {
+            bytes: store.bytes(),
+            free_bytes: store.free_bytes(),
+            is_full,
+            commit: self.percentiles(),
+            ..self.figures.clone()
+        };
         self.readers.send_if_modified(|last| {
             let is_new = *last != figures;
             last.clone_from(&figures);

@@ -57,6 +57,10 @@ impl Store for Cramped {
     fn bytes(&self) -> u64 {
         self.memory.bytes()
     }
+
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A keeper of these records.

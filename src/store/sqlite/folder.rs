@@ -66,6 +66,12 @@ impl Folder {
         sync(&self.path)
     }
 
+    /// Bytes that are left on its disk for a process without privileges.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Bytes of all files in it.
     pub(super) fn bytes(&self) -> u64 {
         [MAIN, LOG, MARK, RESERVE]

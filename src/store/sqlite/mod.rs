@@ -217,4 +217,8 @@ impl Store for Sqlite {
     fn bytes(&self) -> u64 {
         self.folder.bytes()
     }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.folder.free_bytes()
+    }
 }

@@ -665,3 +665,10 @@ fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+#[test]
+fn a_disk_has_room_left_or_says_how_much() {
+    let scratch = Scratch::new();
+    let store = open(scratch.path()).unwrap();
+    assert!(store.free_bytes().is_some_and(|free| free > 0));
+}
