@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::card::{Card, Meta, Registration};
+use super::registry::{Left, Registry};
 use super::verdict::{Setback, Verdict, error_text, verdict};
 use crate::actors::alarm::Alarm;
 use crate::actors::supervisor::{Ask, PeerCame, PeerGone};
@@ -49,6 +50,9 @@ const META_AT_MOST: usize = 64 * 1024;
 
 /// An item without any answer is a reason to look after the processor, but no more often than this.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a processor that has left waits for items that were on their way to it.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Connections beside those for items: the check, and one that is closing.
 const MORE_CONNECTIONS: usize = 2;
@@ -86,6 +90,7 @@ impl Standing {
 /// One processor.
 pub struct Processor {
     hall: Rc<Hall>,
+    registry: Addr<Registry>,
     registration: Registration,
     client: Client,
     standing: Rc<RefCell<Standing>>,
@@ -101,6 +106,8 @@ pub struct Processor {
     /// Whom an answer is for.
     asked: HashMap<Request, oneshot::Sender<Result<(), Refusal>>>,
     last_call: u64,
+    /// It gets nothing more, and waits for what was on its way.
+    has_left: bool,
     check: Option<JoinHandle<()>>,
     checked_at: Instant,
     /// None: not before [`Adopt`] has come.
@@ -133,6 +140,7 @@ impl Processor {
     /// A processor that has just registered and answered, or one that the last process knew.
     pub fn new(
         hall: Rc<Hall>,
+        registry: Addr<Registry>,
         registration: Registration,
         health: Health,
         standing: Rc<RefCell<Standing>>,
@@ -146,6 +154,7 @@ impl Processor {
             peer: hall.reach.doorman.number(),
             demand: Arc::new(Demand::new(registration.card.concurrency)),
             hall,
+            registry,
             registration,
             standing,
             health,
@@ -155,6 +164,7 @@ impl Processor {
             last_request: 0,
             asked: HashMap::new(),
             last_call: 0,
+            has_left: false,
             check: None,
             checked_at: now,
             next_check,
@@ -523,8 +533,8 @@ impl Handler<Notices> for Processor {
 impl Handler<Close> for Processor {
     type Result = ();
 
-    /// The server ends, or an operator doesn't want the processor: calls that wait for an answer end and their items go back;
-    /// what it has accepted stays its own.
+    /// The server ends, or an operator doesn't want the processor until it registers again: calls that wait for an answer end and
+    /// their items go back; what it has accepted stays its own.
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
         let calls: Vec<JobId> =
             self.in_hand.iter().filter(|(_, item)| item.call.is_some()).map(|(id, _)| id.clone()).collect();
@@ -533,19 +543,30 @@ impl Handler<Close> for Processor {
                 self.finish(&id, item, Answer::Release { delay_ms: 0 });
             }
         }
+        self.registry.do_send(Left { id: self.card().id.clone(), processor: ctx.address() });
         self.leave(ctx);
     }
 }
 
 impl Processor {
+    /// Works no more. It stays for a moment, to give back what was on its way to it: nobody else would, before its lease ends.
     fn leave(&mut self, ctx: &mut Context<Self>) {
-        self.flush();
+        self.health = Health::open();
+        self.has_left = true;
+        self.next_check = None;
         if let Some(check) = self.check.take() {
             check.abort();
         }
         self.standing.borrow_mut().is_up = false;
-        self.hall.reach.supervisor.do_send(PeerGone { peer: self.peer });
-        ctx.stop();
+        // First of all: what is given back must not come here again.
+        let types = self.types();
+        self.commands.insert(0, Command::Leave { types });
+        self.flush();
+        ctx.run_later(LINGER, |processor, ctx| {
+            processor.flush();
+            processor.hall.reach.supervisor.do_send(PeerGone { peer: processor.peer });
+            ctx.stop();
+        });
     }
 }
 
@@ -582,6 +603,9 @@ impl Handler<Checked> for Processor {
     type Result = ();
 
     fn handle(&mut self, Checked(meta): Checked, _: &mut Self::Context) {
+        if self.has_left {
+            return;
+        }
         let turn = match meta {
             Ok(meta) => {
                 let mut standing = self.standing.borrow_mut();
@@ -677,7 +701,8 @@ impl Handler<Adopt> for Processor {
         let now = Instant::now();
         for Orphan { id, ticket, attempt, lease_ms, left } in items {
             let claim = Claim::Ticket(ticket);
-            if lease_ms == Some(CALLS_LEASE_MS) && self.card().lease_ms != CALLS_LEASE_MS {
+            let was_on_its_way = lease_ms == Some(CALLS_LEASE_MS) && self.card().lease_ms != CALLS_LEASE_MS;
+            if was_on_its_way || self.has_left {
                 self.say(&id, claim, Answer::Release { delay_ms: 0 });
                 continue;
             }
@@ -687,7 +712,9 @@ impl Handler<Adopt> for Processor {
             let item = Item { claim, attempt, since: now, until: now + left, has_calls_lease: false, call: None };
             self.in_hand.insert(id, item);
         }
-        self.next_check = Some(now);
+        if !self.has_left {
+            self.next_check = Some(now);
+        }
     }
 }
 

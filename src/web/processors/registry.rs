@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt, Addr, Context, Handler, Message, MessageResult, ResponseActFuture, ResponseFuture,
-    WrapFuture,
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
+    ResponseFuture, WrapFuture,
 };
 use actix_web::http::StatusCode;
 use awc::http::Method;
@@ -102,13 +102,13 @@ impl Registry {
     }
 
     /// A processor is there from now on; one of the same id makes room.
-    fn install(&mut self, registration: Registration, health: Health, meta: Meta) -> &Entry {
+    fn install(&mut self, me: Addr<Registry>, registration: Registration, health: Health, meta: Meta) -> &Entry {
         let id = registration.card.id.clone();
         self.remove(&id, Retire::Replaced);
         let last_seen_ms = health.is_up().then(wall_ms);
         let standing = Standing { is_up: health.is_up(), meta, last_seen_ms, ..Standing::default() };
         let standing = Rc::new(RefCell::new(standing));
-        let address = Processor::new(self.hall.clone(), registration.clone(), health, standing.clone()).start();
+        let address = Processor::new(self.hall.clone(), me, registration.clone(), health, standing.clone()).start();
         for name in names_of(&registration.card) {
             *self.hall.processors.borrow_mut().entry(name).or_default() += 1;
         }
@@ -141,11 +141,11 @@ fn names_of(card: &Card) -> Vec<TypeName> {
 impl Actor for Registry {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, ctx: &mut Self::Context) {
         for registration in std::mem::take(&mut self.recalled) {
             let types = names_of(&registration.card);
             let id = registration.card.id.clone();
-            let processor = self.install(registration, Health::open(), Meta::default()).address.clone();
+            let processor = self.install(ctx.address(), registration, Health::open(), Meta::default()).address.clone();
             actix_rt::spawn(adopt(self.hall.clone(), id, types, processor));
         }
         if !self.processors.is_empty() {
@@ -244,12 +244,12 @@ impl Handler<Register> for Registry {
             hall.keep(vec![(key(PROCESSOR, &id), Some(registration.to_note()))]).await?;
             Ok::<_, Problem>((registration, meta))
         };
-        Box::pin(called_back.into_actor(self).map(|called_back, registry, _| {
+        Box::pin(called_back.into_actor(self).map(|called_back, registry, ctx| {
             registry.call_backs -= 1;
             let (registration, meta) = called_back?;
             let is_new = !registry.processors.contains_key(&registration.card.id);
             info!(processor = &*registration.card.id.text(), name = &*registration.card.name.text(), is_new; "a processor registered");
-            let entry = registry.install(registration, Health::up(), meta);
+            let entry = registry.install(ctx.address(), registration, Health::up(), meta);
             let mut json = BytesMut::new();
             write_processor(&mut json, entry);
             Ok(Registered { is_new, json })
@@ -299,6 +299,25 @@ impl Handler<Unregister> for Registry {
         info!(processor = &*id.text(); "a processor was removed");
         let hall = self.hall.clone();
         Box::pin(async move { Ok(hall.keep(vec![(key(PROCESSOR, &id.text()), None)]).await?) })
+    }
+}
+
+/// A processor was disconnected: it is known again when it registers again, or after a restart.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Left {
+    pub(super) id: TypeName,
+    pub(super) processor: Addr<Processor>,
+}
+
+impl Handler<Left> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Left { id, processor }: Left, _: &mut Self::Context) {
+        // Another one may have its id by now.
+        if self.processors.get(&id).is_some_and(|entry| entry.address == processor) {
+            self.remove(&id, Retire::Removed);
+        }
     }
 }
 

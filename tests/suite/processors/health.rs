@@ -1,6 +1,6 @@
 //! Health: who is down gets nothing, what it holds is sent again, and nobody else notices.
 
-use super::stage::{Reply, Scripted, echo};
+use super::stage::{Reply, Scripted, ask, echo};
 use crate::support::{Server, eventually};
 use serde_json::json;
 
@@ -97,6 +97,25 @@ fn a_processor_that_refuses_connections_is_looked_after_before_its_time() {
     let heir = Scripted::start("heir", "n", echo);
     server.register(&heir, json!({}));
     assert_eq!(server.ended(&id)["state"], "completed", "its attempts were not used up by calls to nobody");
+}
+
+#[test]
+fn one_that_an_operator_disconnects_is_gone_until_it_registers_again() {
+    let server = Server::start();
+    let processor = Scripted::start("p", "n", |_| Reply::Hang);
+    server.register(&processor, json!({}));
+    let id = server.begin(&json!({"processors": ["p"], "data": 1}));
+    processor.expect_items(1);
+    let workers = server.get_path("/api/v1/workers").json();
+    let peer = workers["items"].as_array().unwrap().iter().find(|worker| worker["protocol"] == "processor").cloned();
+    let peer = peer.unwrap_or_else(|| panic!("expected the processor among {workers}"));
+    let path = format!("/api/v1/workers/{}/disconnect", peer["id"].as_str().unwrap());
+    assert_eq!(ask(server.manager(), "POST", &path, None).status, 200);
+    eventually("it to be gone", || server.processor("p").is_null().then_some(()));
+    let back = Scripted::start("p", "n", echo);
+    assert_eq!(server.try_register(&back, json!({})).status, 201);
+    let action = server.ended(&id);
+    assert_eq!((&action["data"], &action["steps"][0]["attempts"]), (&json!(1), &json!(1)), "it went back: {action}");
 }
 
 #[test]
