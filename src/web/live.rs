@@ -2,7 +2,7 @@
 //!
 //! Each address that somebody watches is loaded once a tick for all who watch it, and compared with what it was; only regions
 //! that changed are sent, and of a table only the rows that did. Nothing is queued for a viewer: whoever is slow gets the
-//! newest of each region when it reads again, and memory stays flat.
+//! newest of each region when it reads again, and memory stays flat. Nobody is sent what is older than the page that they have.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::Site;
 use super::outside::wall_ms;
@@ -45,15 +45,16 @@ pub struct Live {
 /// A page that somebody watches.
 struct Channel {
     state: RefCell<State>,
-    /// The newest version. The channel goes when nobody has a receiver any more.
-    version: watch::Sender<u64>,
+    /// When the newest load began, in milliseconds since 1970. The channel goes when nobody has a receiver any more.
+    loaded_ms: watch::Sender<u64>,
+    /// Somebody has a page that is younger than the newest load.
+    is_wanted: Notify,
 }
 
 /// What a page was when it was last loaded.
 #[derive(Default)]
 struct State {
     version: u64,
-    at_ms: u64,
     /// As they were, to compare with.
     regions: Vec<Region>,
     /// By id, regions and rows: the version that changed it, and what it is now, as JSON.
@@ -70,7 +71,7 @@ struct Part {
     json: String,
 }
 
-/// The stream of a page. `page` is its address.
+/// The stream of a page. `page` is its address, `since` when the reader got it, in milliseconds since 1970.
 pub async fn events(site: web::Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let asked = Link::parse("", request.query_string());
     let (path, query) = asked.value("page").split_once('?').unwrap_or((asked.value("page"), ""));
@@ -80,7 +81,7 @@ pub async fn events(site: web::Data<Site>, request: HttpRequest) -> Result<HttpR
         let detail = "too many pages are watched: this one can be loaded again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail));
     }
-    let viewer = Viewer::new(&site, link, goal);
+    let viewer = Viewer::new(&site, link, goal, asked.number("since", 0, 0, wall_ms()));
     let site_of_end = site.clone();
     let ended = async move { site_of_end.drained().await };
     let events = stream::unfold((viewer, Box::pin(ended)), |(mut viewer, mut ended)| async move {
@@ -101,18 +102,24 @@ pub async fn events(site: web::Data<Site>, request: HttpRequest) -> Result<HttpR
 struct Viewer {
     site: web::Data<Site>,
     channel: Rc<Channel>,
-    version: watch::Receiver<u64>,
+    loaded_ms: watch::Receiver<u64>,
+    /// What was loaded before is older than the page.
+    since_ms: u64,
+    /// The newest version that was sent.
     seen: u64,
     has_begun: bool,
 }
 
 impl Viewer {
-    fn new(site: &web::Data<Site>, link: Link, goal: Goal) -> Viewer {
+    fn new(site: &web::Data<Site>, link: Link, goal: Goal, since_ms: u64) -> Viewer {
         site.live.streams.set(site.live.streams.get() + 1);
         let channel = site.live.channel(site, link, goal);
-        let mut version = channel.version.subscribe();
-        version.mark_changed();
-        Viewer { site: site.clone(), channel, version, seen: 0, has_begun: false }
+        let mut loaded_ms = channel.loaded_ms.subscribe();
+        loaded_ms.mark_changed();
+        if *loaded_ms.borrow() < since_ms {
+            channel.is_wanted.notify_one();
+        }
+        Viewer { site: site.clone(), channel, loaded_ms, since_ms, seen: 0, has_begun: false }
     }
 
     /// The next event; none when the page is no longer watched over.
@@ -120,17 +127,18 @@ impl Viewer {
         if !std::mem::replace(&mut self.has_begun, true) {
             return Some(Bytes::from_static(b"retry: 2000\n\n"));
         }
+        let silence = Instant::now() + SILENCE;
         loop {
-            match timeout(SILENCE, self.version.changed()).await {
+            match timeout_at(silence, self.loaded_ms.changed()).await {
                 Err(_) => return Some(Bytes::from_static(b": nothing new\n\n")),
                 Ok(Err(_)) => return None,
                 Ok(Ok(())) => {}
             }
+            let loaded_ms = *self.loaded_ms.borrow_and_update();
             let state = self.channel.state.borrow();
-            let newest = *self.version.borrow_and_update();
-            if newest > self.seen {
+            if loaded_ms >= self.since_ms && state.version > self.seen {
                 let event = state.since(self.seen);
-                self.seen = newest;
+                self.seen = state.version;
                 return Some(event);
             }
         }
@@ -155,7 +163,8 @@ impl Live {
         if let Some(channel) = self.channels.borrow().get(&href) {
             return channel.clone();
         }
-        let channel = Rc::new(Channel { state: RefCell::default(), version: watch::Sender::new(0) });
+        let loaded_ms = watch::Sender::new(0);
+        let channel = Rc::new(Channel { state: RefCell::default(), loaded_ms, is_wanted: Notify::new() });
         self.channels.borrow_mut().insert(href.clone(), channel.clone());
         // It is begun before its first viewer waits, and looks for viewers only after its first load.
         actix_rt::spawn(keep_current(site.clone(), channel.clone(), href, link, goal));
@@ -168,25 +177,23 @@ async fn keep_current(site: web::Data<Site>, channel: Rc<Channel>, href: String,
     let mut snapshots = site.snapshots.clone();
     let (tick, idle) = pace(&goal, &link);
     loop {
-        let begun = Instant::now();
+        let (begun, begun_ms) = (Instant::now(), wall_ms());
         snapshots.borrow_and_update();
-        let now_ms = wall_ms() / CLOCK_MS * CLOCK_MS;
+        let now_ms = begun_ms / CLOCK_MS * CLOCK_MS;
         let view = View { now_ms, here: link.clone(), theme: Theme::Auto, live: true, word: None };
         let loaded = load(&site, &view, &goal).await;
-        let is_changed = channel.state.borrow_mut().become_of(loaded.page.regions);
-        if is_changed {
-            let version = channel.state.borrow().version;
-            channel.version.send_replace(version);
-        }
+        channel.state.borrow_mut().become_of(loaded.page.regions);
+        channel.loaded_ms.send_replace(begun_ms);
         sleep_until(begun + tick).await;
         tokio::select! {
             // The sender lives as long as the statistics, and so do we.
             _ = snapshots.changed() => {}
             () = sleep(idle) => {}
-            () = channel.version.closed() => {}
+            () = channel.is_wanted.notified() => {}
+            () = channel.loaded_ms.closed() => {}
             () = site.drained() => {}
         }
-        if channel.version.is_closed() || site.is_draining() {
+        if channel.loaded_ms.is_closed() || site.is_draining() {
             break;
         }
     }
@@ -209,8 +216,8 @@ fn pace(goal: &Goal, link: &Link) -> (Duration, Duration) {
 }
 
 impl State {
-    /// Takes over what the page is now. Says whether anything changed.
-    fn become_of(&mut self, regions: Vec<Region>) -> bool {
+    /// Takes over what the page is now. It is another version only where something changed.
+    fn become_of(&mut self, regions: Vec<Region>) {
         let version = self.version + 1;
         let mut changed = Vec::new();
         for region in &regions {
@@ -225,7 +232,7 @@ impl State {
             }
         }
         if changed.is_empty() {
-            return false;
+            return;
         }
         let changed: Vec<Part> = changed
             .into_iter()
@@ -244,10 +251,8 @@ impl State {
             }
         }
         self.version = version;
-        self.at_ms = wall_ms();
         self.regions = regions;
         self.step = self.event(version - 1);
-        true
     }
 
     /// A region that is sent as a whole has its rows in it.
@@ -258,14 +263,14 @@ impl State {
         }
     }
 
-    /// What whoever has seen this version doesn't know yet.
+    /// What whoever has seen this version doesn't know yet. Who has seen none has just come, and is told what time it is now.
     fn since(&self, seen: u64) -> Bytes {
-        if seen + 1 == self.version { self.step.clone() } else { self.event(seen) }
+        if seen > 0 && seen + 1 == self.version { self.step.clone() } else { self.event(seen) }
     }
 
     /// Regions go before rows, since a row may be in a region that goes with it.
     fn event(&self, seen: u64) -> Bytes {
-        let mut text = format!("event: patch\ndata: {{\"at\":{},\"regions\":{{", self.at_ms);
+        let mut text = format!("event: patch\ndata: {{\"at\":{},\"regions\":{{", wall_ms());
         let is_region = |part: &&Part| self.regions.iter().any(|region| region.id == part.id);
         let news = || self.parts.iter().filter(move |part| part.version > seen);
         let in_order = news().filter(is_region).chain(news().filter(|part| !is_region(part)));
@@ -316,13 +321,13 @@ mod tests {
     #[test]
     fn only_what_changed_is_sent() {
         let mut state = State::default();
-        assert!(state.become_of(vec![text("a\nb"), table("2", &[("x", "1"), ("y", "1")])]));
+        state.become_of(vec![text("a\nb"), table("2", &[("x", "1"), ("y", "1")])]);
         assert_eq!(ids(&state.since(0)), ["table", "text"]);
-        assert!(!state.become_of(vec![text("a\nb"), table("2", &[("x", "1"), ("y", "1")])]));
+        state.become_of(vec![text("a\nb"), table("2", &[("x", "1"), ("y", "1")])]);
         assert_eq!(state.version, 1);
-        assert!(state.become_of(vec![text("a\nb"), table("2", &[("x", "1"), ("y", "2")])]));
+        state.become_of(vec![text("a\nb"), table("2", &[("x", "1"), ("y", "2")])]);
         assert_eq!(ids(&state.since(1)), ["row-y"]);
-        assert!(state.become_of(vec![text("c"), table("2", &[("x", "1"), ("y", "2")])]));
+        state.become_of(vec![text("c"), table("2", &[("x", "1"), ("y", "2")])]);
         assert_eq!(ids(&state.since(2)), ["text"]);
     }
 

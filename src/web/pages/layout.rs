@@ -11,7 +11,8 @@ use crate::web::assets::href;
 
 /// A whole document.
 pub fn document(view: &View, page: &Page) -> Markup {
-    let events = (!page.regions.is_empty()).then(|| format!("/events?page={}", encode(&view.here.href())));
+    let events = || format!("/events?page={}&since={}", encode(&view.here.href()), view.now_ms);
+    let events = (!page.regions.is_empty()).then(events);
     let is_live = events.is_some() && view.live;
     html! {
         (DOCTYPE)
