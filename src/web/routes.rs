@@ -4,10 +4,12 @@
 use std::rc::Rc;
 
 use actix_web::dev::ResourceDef;
-use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, guard};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, ResponseError, guard};
 
+use super::Site;
+use super::pages::serve;
 use super::problem::Problem;
 
 /// The routes of a server, in the order in which they are tried.
@@ -81,7 +83,8 @@ impl Routes {
         self.rows.iter().map(|row| (&row.method, row.path))
     }
 
-    /// Hands the routes to actix-web. Whatever fits none of them is a problem: 404, or 405 where only the method is wrong.
+    /// Hands the routes to actix-web. Whatever fits none of them is a problem: 404, or 405 where only the method is wrong. To a
+    /// browser, a 404 is a page.
     pub fn register(self, config: &mut ServiceConfig) {
         let mut map = Map::default();
         for row in self.rows {
@@ -89,9 +92,14 @@ impl Routes {
             config.service(row.resource);
         }
         let map = Rc::new(map);
-        config.default_service(web::to(move |request: HttpRequest| {
+        config.default_service(web::to(move |site: Data<Site>, request: HttpRequest| {
             let problem = map.why_not(request.match_info().unprocessed());
-            async move { Err::<&'static str, Problem>(problem) }
+            async move {
+                match problem.status_code() == StatusCode::NOT_FOUND && serve::is_by_browser(&request) {
+                    true => Ok(serve::page(site, request).await),
+                    false => Err(problem),
+                }
+            }
         }));
     }
 }

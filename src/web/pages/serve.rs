@@ -1,5 +1,6 @@
 //! Pages and assets, asked for by a browser.
 
+use actix_web::http::header::HeaderValue;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
@@ -10,6 +11,7 @@ use super::view::{Page, Place, Theme, View, Word};
 use super::{fault, layout};
 use crate::web::outside::wall_ms;
 use crate::web::problem::Problem;
+use crate::web::safety::is_for_programs;
 use crate::web::{Site, assets};
 
 /// A page.
@@ -23,6 +25,13 @@ pub async fn page(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
         }
     };
     answer(loaded.status, &view, &loaded.page)
+}
+
+/// Whether a browser asks, for somebody who reads the answer.
+pub fn is_by_browser(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();
+    let takes_pages = accepted.split(|byte| *byte == b',').any(|kind| kind.trim_ascii().starts_with(b"text/html"));
+    takes_pages && !is_for_programs(request.match_info().unprocessed())
 }
 
 /// A file of the binary.
