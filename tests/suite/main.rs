@@ -7,6 +7,7 @@ mod support;
 mod across;
 mod architecture;
 mod bad_input;
+mod browser;
 mod crowd;
 mod deputy;
 mod durable;

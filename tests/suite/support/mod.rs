@@ -11,6 +11,7 @@ pub mod process;
 pub mod random;
 pub mod server;
 pub mod sources;
+pub mod webdriver;
 
 use serde_json::Value;
 use std::io::Write;
