@@ -5,7 +5,7 @@
 //! | `submitting`, `batch`, `waiting` | masters: one job, many, and how they ended |
 //! | `reading`, `managing` | jobs by id and in lists; cancel, retry, delete |
 //! | `assignments`, `answers` | workers: the long poll, and what they say of what they got |
-//! | `queues`, `peers`, `figures` | operators: queues, who is connected, statistics, events, metrics |
+//! | `queues`, `peers`, `figures`, `histories` | operators: queues, who is connected, statistics, events, metrics |
 //! | `openapi` | the document that describes all of this |
 //! | `problems`, `browser_safety`, `bad_http` | what is refused, and how |
 //! | `vanishing`, `restart`, `limits` | pollers that die, servers that die, too much of everything |
@@ -20,6 +20,7 @@ mod batch;
 mod browser_safety;
 mod client;
 mod figures;
+mod histories;
 mod limits;
 mod managing;
 mod on_disk;
