@@ -32,8 +32,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// A stream that has nothing to say says that, so that both sides know of each other.
 const SILENCE: Duration = Duration::from_secs(15);
 /// The clock of a watched page goes in such steps, in milliseconds: the script lets times pass by itself, and a page on which
-/// nothing else changed is not sent.
-const CLOCK_MS: u64 = 10_000;
+/// nothing else changed is not sent. That of a single job or action goes in smaller ones, for the bar of its time.
+const CLOCK_MS: (u64, u64) = (60_000, 5_000);
 
 /// The pages of this thread that somebody watches.
 #[derive(Default)]
@@ -176,10 +176,11 @@ impl Live {
 async fn keep_current(site: web::Data<Site>, channel: Rc<Channel>, href: String, link: Link, goal: Goal) {
     let mut snapshots = site.snapshots.clone();
     let (tick, idle) = pace(&goal, &link);
+    let clock_ms = if matches!(goal, Goal::Job(_) | Goal::Action(_)) { CLOCK_MS.1 } else { CLOCK_MS.0 };
     loop {
         let (begun, begun_ms) = (Instant::now(), wall_ms());
         snapshots.borrow_and_update();
-        let now_ms = begun_ms / CLOCK_MS * CLOCK_MS;
+        let now_ms = begun_ms / clock_ms * clock_ms;
         let view = View { now_ms, here: link.clone(), theme: Theme::Auto, live: true, word: None };
         let loaded = load(&site, &view, &goal).await;
         channel.state.borrow_mut().become_of(loaded.page.regions);
