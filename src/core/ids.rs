@@ -25,6 +25,8 @@ struct Taken {
 #[derive(Default, Debug)]
 pub struct Ids {
     table: HashTable<Taken>,
+    /// How many of them are the archive's.
+    archived: usize,
 }
 
 /// What [`Ids::take`] found.
@@ -45,6 +47,7 @@ impl Ids {
             self.table.entry(id.hash_value(), |taken| id.is(&taken.token), |taken| JobId::hash_of(&taken.token));
         match entry {
             Entry::Vacant(place) => {
+                self.archived += usize::from(queue == ARCHIVE);
                 place.insert(Taken { token: id.clone().into_token(), queue, mark: low(sequence) });
                 Took::Free
             }
@@ -64,7 +67,8 @@ impl Ids {
     pub fn free(&mut self, id: &JobId, sequence: u64) {
         let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
         if let Ok(place) = self.table.find_entry(id.hash_value(), same) {
-            place.remove();
+            let (freed, _) = place.remove();
+            self.archived -= usize::from(freed.queue == ARCHIVE);
         }
     }
 
@@ -85,7 +89,9 @@ impl Ids {
     pub fn move_to(&mut self, id: &JobId, sequence: u64, queue: QueueNo) {
         let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
         if let Some(taken) = self.table.find_mut(id.hash_value(), same) {
-            taken.queue = queue;
+            let before = std::mem::replace(&mut taken.queue, queue);
+            self.archived += usize::from(queue == ARCHIVE);
+            self.archived -= usize::from(before == ARCHIVE);
         }
     }
 
@@ -118,6 +124,11 @@ impl Ids {
         self.table.len()
     }
 
+    /// How many are taken by jobs that are not in the archive.
+    pub fn in_queues(&self) -> usize {
+        self.table.len() - self.archived
+    }
+
     /// Whether no id is taken.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
@@ -144,6 +155,22 @@ mod tests {
         assert_eq!(ids.queue_of(&id("a")), Some(1));
         ids.free(&id("a"), 10);
         assert_eq!(ids.take(&id("a"), 2, 12), Took::Free);
+    }
+
+    #[test]
+    fn what_is_in_the_archive_is_counted_apart() {
+        let mut ids = Ids::default();
+        ids.take(&id("a"), 1, 10);
+        ids.take(&id("b"), ARCHIVE, 11);
+        assert_eq!((ids.len(), ids.in_queues()), (2, 1));
+        ids.archive(&id("a"), 10);
+        ids.archive(&id("a"), 10);
+        assert_eq!(ids.in_queues(), 0);
+        ids.move_to(&id("b"), 11, 1);
+        assert_eq!(ids.in_queues(), 1);
+        ids.free(&id("a"), 10);
+        ids.free(&id("b"), 11);
+        assert_eq!((ids.len(), ids.in_queues()), (0, 0));
     }
 
     #[test]

@@ -320,7 +320,9 @@ impl Router {
             return Err(Refusal::Draining);
         }
         let weight = submission.weight();
-        if self.ids.len() >= self.limits.max_jobs || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes {
+        if self.ids.in_queues() >= self.limits.max_jobs
+            || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes
+        {
             return Err(Refusal::QueueFull);
         }
         if self.is_being_retried(&submission.id) {

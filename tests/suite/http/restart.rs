@@ -129,6 +129,7 @@ fn a_repeated_answer_is_accepted_after_a_restart_too() {
     complete(&mut http, &a, "1");
     assert_eq!(say(&mut http, &b, "fail", r#","error":1,"retry":false"#).json(200)["state"], "failed");
     say(&mut http, &b, "complete", r#","body":1"#).problem(409, "stale_receipt");
+    say(&mut http, &a, "fail", r#","error":1"#).problem(409, "stale_receipt");
     expect_counts(&mut http, &value!({"accepted": 2, "completed": 1, "failed": 1, "running": 0, "queued": 0}));
     expect_nothing_of(&mut http, "t");
 }
