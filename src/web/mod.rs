@@ -6,7 +6,9 @@
 //!
 //! | file | its noun |
 //! |---|---|
-//! | `mod` | all routes; the HTTP server as a whole, from its start to its end |
+//! | `mod` | all routes; what happens to every request |
+//! | `front` | the HTTP server as a whole, from its start to its end |
+//! | `listener`, `wire` | connections, and their limits |
 //! | `routes` | a table of routes, and what is answered beside them |
 //! | `safety` | who may ask, and what a browser may do |
 //! | `problem` | errors |
@@ -33,7 +35,9 @@ pub mod body;
 pub mod delivery;
 pub mod desk;
 pub mod document;
+pub mod front;
 pub mod health;
+pub mod listener;
 pub mod live;
 pub mod metrics;
 pub mod object;
@@ -46,24 +50,21 @@ pub mod processors;
 pub mod query;
 pub mod routes;
 pub mod safety;
+pub mod wire;
 
-use std::any::Any;
-use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::Addr;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Extensions, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::rt::net::TcpStream;
+use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{App, Error, HttpServer, ResponseError};
-use log::warn;
-use socket2::SockRef;
+use actix_web::{Error, ResponseError};
 use tokio::sync::watch;
+
+pub use self::front::{Front, WORKERS, serve};
 
 use self::api::figures::events::{self, Streams};
 use self::api::{assignments, figures, jobs, peers, queues};
@@ -74,10 +75,10 @@ use self::pages::vitals::About;
 use self::problem::Problem;
 use self::process::Process;
 use self::routes::Routes;
-use self::safety::{CameInOn, Safety};
+use self::safety::Safety;
+use self::wire::{Outgoing, Pace};
 use crate::actors::keeper::{Keeper, StoreFigures};
 use crate::actors::listener::Doorman;
-use crate::actors::socket;
 use crate::actors::statistics::{Snapshots, Statistics};
 use crate::actors::supervisor::Supervisor;
 use crate::core::Limits;
@@ -145,19 +146,6 @@ fn routes() -> Routes {
         .get("/api/v1/openapi.json", document::openapi)
 }
 
-/// Threads that serve HTTP; `--threads` is about the connections of the other protocols. With two, one round trip of long
-/// polls alone took a sixth more time and processor time, and submits of many connections took the same.
-pub const WORKERS: usize = 1;
-
-/// An idle connection is kept open for so long, so that a caller's next request needs no new one.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// A connection that closes takes in what its peer still sends for so long, so that the peer can read the last answer.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// At the end, requests that are being answered have so long, in seconds.
-const LAST_ANSWERS: u64 = 2;
-
 /// What an HTTP server is made of.
 #[derive(Clone)]
 pub struct Parts {
@@ -217,48 +205,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// Whether the server is about to stop.
-    pub fn is_draining(&self) -> bool {
-        *self.draining.borrow()
-    }
-
-    /// Waits until the server is about to stop: then polls and streams end.
-    pub async fn drained(&self) {
-        // Its sender lives as long as the server; without it, the server has stopped.
-        let _ = self.draining.clone().wait_for(|is_draining| *is_draining).await;
-    }
-}
-
-/// A running HTTP server.
-pub struct Front {
-    server: ServerHandle,
-    draining: watch::Sender<bool>,
-}
-
-impl Front {
-    /// Not ready any more: `/readyz` says so, polls and streams end. Answers to jobs are still taken.
-    pub fn drain(&self) {
-        self.draining.send_replace(true);
-    }
-
-    /// Answers what was asked, then stops.
-    pub async fn stop(self) {
-        self.server.stop(true).await;
-    }
-}
-
-/// Serves HTTP on a bound socket, on threads of its own within this system.
-///
-/// # Errors
-/// Where the system refuses.
-pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
-    let (draining, is_draining) = watch::channel(false);
-    let (doorman, limits, started) = (parts.doorman.clone(), parts.limits.clone(), Instant::now());
-    let application = move || {
-        let Parts { supervisor, keeper, store, statistics, snapshots, limits, doorman, safety, outside, about } =
-            parts.clone();
+    fn new(parts: Parts, draining: watch::Receiver<bool>) -> Site {
+        let Parts { supervisor, keeper, store, statistics, snapshots, limits, doorman, safety, outside, about } = parts;
         let reach = Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman: doorman.clone() };
-        let site = Site {
+        Site {
             supervisor,
             keeper,
             desk: Desk::start(reach),
@@ -271,50 +221,21 @@ pub fn serve(listener: TcpListener, parts: Parts) -> io::Result<Front> {
             about,
             live: Live::default(),
             doorman,
-            process: Process::new(started),
+            process: Process::new(Instant::now()),
             streams: Streams::default(),
-            draining: is_draining.clone(),
-        };
-        App::new().app_data(Data::new(site)).configure(|config| routes().register(config)).wrap(from_fn(guard))
-    };
-    let server = HttpServer::new(application)
-        .workers(WORKERS)
-        .disable_signals()
-        .shutdown_timeout(LAST_ANSWERS)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(limits.frame_timeout)
-        .client_disconnect_timeout(LINGER)
-        // A caller that has shut its side is gone, and so is its poll.
-        .h1_allow_half_closed(false)
-        // The doorman turns away whoever is too many; actix-web would let them wait.
-        .max_connections(limits.max_connections.saturating_mul(2))
-        .on_connect(move |stream, connection| welcome(stream, connection, &doorman, &limits))
-        .listen(listener)?
-        .run();
-    let handle = server.handle();
-    actix_rt::spawn(server);
-    Ok(Front { server: handle, draining })
-}
+            draining,
+        }
+    }
 
-/// Counts a new connection, or turns it away; it has its place until it is closed.
-fn welcome(stream: &dyn Any, connection: &mut Extensions, doorman: &Doorman, limits: &Limits) {
-    let Some(stream) = stream.downcast_ref::<TcpStream>() else { return };
-    match doorman.place("http") {
-        Some(place) => {
-            connection.insert(place);
-            if let Ok(address) = stream.local_addr() {
-                connection.insert(CameInOn(address.ip().to_canonical()));
-            }
-            // actix-web has no time limit for writing: the system ends a connection whose peer takes nothing for so long.
-            let patience = limits.keepalive.min(limits.write_timeout / 2);
-            if let Err(error) = socket::tune(stream, patience) {
-                warn!(error:%; "a connection can't be watched for silence");
-            }
-        }
-        None => {
-            // It is closed already where this fails.
-            let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Both);
-        }
+    /// Whether the server is about to stop.
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Waits until the server is about to stop: then polls and streams end.
+    pub async fn drained(&self) {
+        // Its sender lives as long as the server; without it, the server has stopped.
+        let _ = self.draining.clone().wait_for(|is_draining| *is_draining).await;
     }
 }
 
@@ -331,13 +252,17 @@ async fn guard(
         // Nobody reads them any more, and actix-web keeps room for many: most of what a poll that waits would occupy.
         *request.headers_mut() = HeaderMap::new();
     }
+    let busy = request.conn_data::<Pace>().map(Pace::begin);
     let answer = match judged {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };
     let mut answer = with_problem(answer);
     safety::add_headers(answer.headers_mut(), is_for_programs);
-    Ok(answer)
+    Ok(match busy {
+        Some(busy) => answer.map_body(|_, body| Outgoing::wrap(body, busy)),
+        None => answer,
+    })
 }
 
 /// An error that is neither a problem nor a page becomes a problem.
