@@ -77,7 +77,9 @@ fn welcome(stream: TcpStream, door: &Door) -> Option<Wire> {
         let _ = SockRef::from(&stream).shutdown(Shutdown::Both);
         return None;
     };
-    if let Err(error) = socket::tune(&stream, door.limits.keepalive) {
+    // An answer may be in the system's hands as a whole: then only the system can tell that its peer takes nothing of it.
+    let patience = door.limits.keepalive.min(door.limits.write_timeout / 2);
+    if let Err(error) = socket::tune(&stream, patience) {
         debug!(error:%; "a connection can't be watched for silence");
     }
     Some(Wire::new(stream, &door.limits, place))
