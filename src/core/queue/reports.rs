@@ -61,7 +61,7 @@ impl Queue {
         holdings.collect()
     }
 
-    /// Since when the job that has been queued longest is, in milliseconds since 1970. With more than [`LANES_LOOKED_AT`]
+    /// Since when the job that has been queued longest is, in milliseconds since 1970. With more than a thousand
     /// different priorities waiting, of those with the largest.
     pub fn oldest_queued_ms(&mut self, now: Now) -> Option<u64> {
         let jobs = &self.jobs;
