@@ -73,11 +73,6 @@ impl Queue {
         since.min().map(|since| wall(now, since))
     }
 
-    /// Hands out nothing.
-    pub fn is_paused(&self) -> bool {
-        self.paused
-    }
-
     /// When the last worker left, where none is there: milliseconds since 1970.
     pub fn last_worker_left_ms(&self) -> Option<u64> {
         self.last_worker_left_ms

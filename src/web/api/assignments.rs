@@ -46,8 +46,8 @@ pub async fn poll(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
     }
     let (wait, most) = (query.wait_of_poll()?, query.number("max", 1, MAX_JOBS)?);
     let worker = match query.value("worker") {
-        Some(name) => worker_named(name)?,
-        None => caller(&request),
+        Some(name) if !name.is_empty() => worker_named(name)?,
+        Some(_) | None => caller(&request),
     };
     if site.is_draining() {
         return Ok(nothing());
