@@ -39,7 +39,8 @@ fn the_child() {
             _ => Ok(()),
         });
         match done {
-            Ok(()) => writeln!(acknowledged, "{sequence}").unwrap(),
+            // In one write: between two of them it may be killed, and half a line becomes part of the next.
+            Ok(()) => acknowledged.write_all(format!("{sequence}\n").as_bytes()).unwrap(),
             Err(StoreError::Full(_)) => {}
             Err(error) => {
                 let again = store.commit(&[put(job(sequence + 1, "1"))]);
