@@ -67,9 +67,9 @@ pub(crate) fn given(raw: Option<&str>) -> Option<&str> {
     raw.filter(|raw| *raw != "null")
 }
 
-/// A priority: an integer within i64, 0 where there is none.
+/// A priority: an integer within i64, 0 where there is none. Unlike with other members, `null` is no way to say that.
 pub(crate) fn priority(raw: Option<&str>) -> Result<i64, &'static str> {
-    given(raw).map_or(Ok(0), |raw| json::integer(raw).ok_or("priority"))
+    raw.map_or(Ok(0), |raw| json::integer(raw).ok_or("priority"))
 }
 
 /// A `true` or `false`.
@@ -87,6 +87,7 @@ pub(crate) struct RawPolicy<'a> {
     pub(crate) backoff_ms: Option<&'a str>,
     pub(crate) ttl_ms: Option<&'a str>,
     pub(crate) keep_ms: Option<&'a str>,
+    pub(crate) keep_failed_ms: Option<&'a str>,
     pub(crate) on_master_gone: Option<&'a str>,
 }
 
@@ -108,9 +109,10 @@ impl RawPolicy<'_> {
         let backoff_ms = number(self.backoff_ms, 0, "backoff_ms")?;
         let ttl_ms = number(self.ttl_ms, 1, "ttl_ms")?;
         let keep_ms = number(self.keep_ms, 0, "keep_ms")?;
+        let keep_failed_ms = number(self.keep_failed_ms, 0, "keep_failed_ms")?;
         let on_master_gone = given(self.on_master_gone).map(on_master_gone).transpose()?;
         let usual = if durable { &defaults.durable } else { &defaults.transient };
-        let numbers = [lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms];
+        let numbers = [lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, keep_failed_ms];
         if on_master_gone.is_none() && numbers.iter().all(Option::is_none) {
             return Ok((usual.clone(), delay_ms));
         }
@@ -120,6 +122,7 @@ impl RawPolicy<'_> {
             backoff_ms: backoff_ms.unwrap_or(usual.backoff_ms),
             ttl_ms,
             keep_ms: keep_ms.unwrap_or(usual.keep_ms),
+            keep_failed_ms: keep_failed_ms.unwrap_or(usual.keep_failed_ms),
             // Only transient jobs go with their master, whatever was asked.
             on_master_gone: on_master_gone.filter(|_| !durable).unwrap_or(usual.on_master_gone),
             ..Policy::clone(usual)

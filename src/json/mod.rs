@@ -28,7 +28,7 @@ pub enum Flaw {
         /// What.
         what: &'static str,
     },
-    /// A value is nested deeper than the limit; what follows was not looked at.
+    /// JSON, but a value is nested deeper than the limit.
     TooDeep,
     /// JSON, but not an object.
     NotAnObject,
@@ -102,8 +102,8 @@ pub enum Kind {
 /// ```
 ///
 /// A name in the text may be spelled with escapes. A member that was asked for may not repeat; others are ignored, also
-/// when they repeat. Each member's value may be nested `max_depth` deep. Bytes that are not JSON are told before a
-/// duplicate, and nesting over the limit as soon as it is seen.
+/// when they repeat. Each member's value may be nested `max_depth` deep. Bytes that are not JSON are told before nesting over
+/// the limit, and that before a duplicate.
 #[inline]
 pub fn object<'a, const N: usize>(
     text: &'a [u8],
@@ -128,6 +128,14 @@ pub fn members<'a, const N: usize>(
     Ok(values)
 }
 
+/// The raw value of a member of a message that was found to be [`Flaw::TooDeep`]: its id, for the error.
+#[cold]
+pub fn member_of_deep<'a>(text: &'a [u8], name: &'static str) -> Option<&'a str> {
+    let mut values = [None];
+    let _ = scan(std::str::from_utf8(text).ok()?, MAX_DEPTH, &[name], &mut values);
+    values[0]
+}
+
 /// [`members`], compiled once for all its lists of names.
 #[inline(never)]
 fn scan<'a>(
@@ -137,7 +145,7 @@ fn scan<'a>(
     values: &mut [Option<&'a str>],
 ) -> Result<(), Flaw> {
     let bytes = text.as_bytes();
-    let mut duplicate = None;
+    let (mut duplicate, mut too_deep) = (None, false);
     let mut likely = 0;
 
     let (mut at, mut byte) = token(bytes, 0);
@@ -160,7 +168,13 @@ fn scan<'a>(
             };
             (at, byte) = token(bytes, colon_end(bytes, at)?);
             let value_start = at;
-            at = value_end(bytes, at, byte, max_depth)?;
+            at = match value_end(bytes, at, byte, max_depth) {
+                Err(Flaw::TooDeep) => {
+                    too_deep = true;
+                    deep_end(bytes, at)?
+                }
+                end => end?,
+            };
             if let Some(found) = found {
                 if values[found].is_some() && duplicate.is_none() {
                     duplicate = note_duplicate(key_start, names[found]);
@@ -180,7 +194,7 @@ fn scan<'a>(
     if at < bytes.len() {
         return Err(Flaw::Syntax { at, what: "bytes after the value" });
     }
-    duplicate.map_or(Ok(()), Err)
+    if too_deep { Err(Flaw::TooDeep) } else { duplicate.map_or(Ok(()), Err) }
 }
 
 #[cold]
@@ -363,12 +377,72 @@ fn not_an_object(bytes: &[u8], at: usize, max_depth: usize) -> Flaw {
         return Flaw::Syntax { at: 0, what: "byte order mark" };
     }
     let (at, byte) = token(bytes, at);
-    match value_end(bytes, at, byte, max_depth) {
+    let (end, flaw) = match value_end(bytes, at, byte, max_depth) {
+        Err(Flaw::TooDeep) => (deep_end(bytes, at), Flaw::TooDeep),
+        end => (end, Flaw::NotAnObject),
+    };
+    match end.map(|end| token(bytes, end)) {
         Err(flaw) => flaw,
-        Ok(end) => match token(bytes, end) {
-            (at, _) if at < bytes.len() => Flaw::Syntax { at, what: "bytes after the value" },
-            _ => Flaw::NotAnObject,
-        },
+        Ok((at, _)) if at < bytes.len() => Flaw::Syntax { at, what: "bytes after the value" },
+        Ok(_) => flaw,
+    }
+}
+
+/// A container of any depth: whether it is JSON, for one that is nested too deep. Needs a bit of memory for each open one.
+#[cold]
+fn deep_end(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
+    // What each open container is, outermost first, eight to a byte; set for an object.
+    let (mut open, mut depth) = (Vec::<u8>::new(), 0_usize);
+    let mut byte;
+    loop {
+        // A value begins here.
+        (at, byte) = token(bytes, at);
+        if let b'[' | b'{' = byte {
+            let is_object = byte == b'{';
+            if depth.is_multiple_of(8) {
+                open.push(0);
+            }
+            let bit = 1 << (depth % 8);
+            let word = open.last_mut().expect("it was just pushed, or has room");
+            *word = if is_object { *word | bit } else { *word & !bit };
+            depth += 1;
+            (at, byte) = token(bytes, at + 1);
+            if byte != if is_object { b'}' } else { b']' } {
+                if is_object {
+                    at = colon_end(bytes, key_end(bytes, at, byte)?)?;
+                }
+                continue;
+            }
+        } else {
+            at = scalar_end(bytes, at, byte)?;
+            (at, byte) = token(bytes, at);
+        }
+        // A value ended before this byte, or an empty one ends with it.
+        loop {
+            let in_object = open[(depth - 1) / 8] & 1 << ((depth - 1) % 8) != 0;
+            match byte {
+                b',' => {
+                    at += 1;
+                    if in_object {
+                        (at, byte) = token(bytes, at);
+                        at = colon_end(bytes, key_end(bytes, at, byte)?)?;
+                    }
+                    break;
+                }
+                b'}' if in_object => {}
+                b']' if !in_object => {}
+                _ if in_object => return Err(unexpected(bytes, at, "expected ',' or '}'")),
+                _ => return Err(unexpected(bytes, at, "expected ',' or ']'")),
+            }
+            depth -= 1;
+            if depth == 0 {
+                return Ok(at + 1);
+            }
+            if depth.is_multiple_of(8) {
+                open.pop();
+            }
+            (at, byte) = token(bytes, at + 1);
+        }
     }
 }
 

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use crate::core::job::BadName;
-use crate::core::{Command, Demand, JobId, QueueNo, Receipt, Request, TypeName};
+use crate::core::{Assignment, Command, Demand, JobId, QueueNo, Receipt, Request, TypeName};
 use crate::json::{self, fields};
+
+/// A job whose id the worker has in hand already is offered again after so long.
+pub(super) const ID_IN_USE_MS: u64 = 1_000;
 
 /// The worker's side of a connection.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ enum Joined {
 pub(super) struct Held {
     pub(super) id: JobId,
     pub(super) receipt: Receipt,
+    /// If it is lost, it has failed.
+    pub(super) is_last: bool,
 }
 
 /// Why there is no job in hand.
@@ -140,15 +145,23 @@ impl Working {
         self.types.len()
     }
 
-    /// A job was assigned. Answers name it by its id, so an older attempt of the same id is void from here on and its hand
-    /// is free.
-    pub(super) fn hold(&mut self, id: JobId, receipt: Receipt, commands: &mut Vec<Command>) {
-        let hash = id.hash_value();
-        if let Some(older) = self.in_hand.find_mut(hash, |held| held.id == id) {
-            *older = Held { id, receipt };
+    /// Whether another job with the id of this one is in hand: one whose master has left, so that the id was free for the next.
+    /// Answers name a job by its id, so the worker can't have both.
+    pub(super) fn holds_another(&self, job: &Assignment) -> bool {
+        let id = &job.id;
+        let held = self.in_hand.find(id.hash_value(), |held| held.id == *id);
+        held.is_some_and(|held| held.receipt.sequence != job.receipt.sequence)
+    }
+
+    /// A job was assigned. An older attempt of it is void from here on and its hand is free.
+    pub(super) fn hold(&mut self, job: Assignment, commands: &mut Vec<Command>) {
+        let held = Held { is_last: job.attempt >= job.max_attempts, id: job.id, receipt: job.receipt };
+        let hash = held.id.hash_value();
+        if let Some(older) = self.in_hand.find_mut(hash, |older| older.id == held.id) {
+            *older = held;
             self.free_hand(None, commands);
         } else {
-            self.in_hand.insert_unique(hash, Held { id, receipt }, |held| held.id.hash_value());
+            self.in_hand.insert_unique(hash, held, |held| held.id.hash_value());
         }
     }
 
@@ -184,8 +197,14 @@ impl Working {
         self.in_hand.iter().find(|held| held.receipt == receipt).map(|held| &held.id)
     }
 
+    /// How many of the jobs in hand are put back if the worker leaves.
+    pub(super) fn would_be_put_back(&self) -> usize {
+        self.in_hand.iter().filter(|held| !held.is_last).count()
+    }
+
     /// How many jobs are in hand.
-    pub(super) fn holds(&self) -> usize {
+    #[cfg(test)]
+    fn holds(&self) -> usize {
         self.in_hand.len()
     }
 
@@ -218,6 +237,11 @@ mod tests {
         Receipt { queue: 0, key: 0, sequence, delivery: 1 }
     }
 
+    fn job(id: JobId, receipt: Receipt) -> Assignment {
+        let (kind, body) = (kind("t"), (*b"1").into());
+        Assignment { receipt, id, kind, priority: 0, body, attempt: receipt.delivery, max_attempts: 2, lease_ms: 1_000 }
+    }
+
     fn id(number: usize) -> JobId {
         JobId::from_integer(&number.to_string()).unwrap()
     }
@@ -230,8 +254,8 @@ mod tests {
     fn ids_are_found_however_they_are_spelled() {
         let mut working = Working::new(&Arc::new(Demand::new(3)), 3);
         let mut commands = Vec::new();
-        working.hold(JobId::from_text("a\"b").unwrap(), receipt(1), &mut commands);
-        working.hold(JobId::from_text("null").unwrap(), receipt(2), &mut commands);
+        working.hold(job(JobId::from_text("a\"b").unwrap(), receipt(1)), &mut commands);
+        working.hold(job(JobId::from_text("null").unwrap(), receipt(2)), &mut commands);
         assert_eq!(working.held(r#""a\u0022b""#).unwrap().receipt, receipt(1));
         assert_eq!(working.held("null").unwrap_err(), NotHeld::Bad(BadName::Kind));
         assert_eq!(working.take(r#""n\u0075ll""#).unwrap().receipt, receipt(2));
@@ -246,10 +270,15 @@ mod tests {
         let mut working = Working::new(&demand, 2);
         let mut commands = Vec::new();
         assert!(demand.take() && demand.take());
-        working.hold(id(1), receipt(1), &mut commands);
-        working.hold(id(1), receipt(2), &mut commands);
+        let second = Receipt { delivery: 2, ..receipt(1) };
+        working.hold(job(id(1), receipt(1)), &mut commands);
+        assert_eq!(working.would_be_put_back(), 1);
+        assert!(!working.holds_another(&job(id(1), second)));
+        working.hold(job(id(1), second), &mut commands);
         assert!(demand.is_free());
-        assert_eq!(working.take("1").unwrap().receipt, receipt(2));
+        assert_eq!(working.would_be_put_back(), 0, "it is the last attempt");
+        assert!(working.holds_another(&job(id(1), receipt(2))) && !working.holds_another(&job(id(2), receipt(2))));
+        assert_eq!(working.take("1").unwrap().receipt, second);
     }
 
     #[test]
@@ -294,7 +323,7 @@ mod tests {
                         if demand.take() {
                             prop_assert!(working.holds() < wanted);
                             next += 1;
-                            working.hold(id(next), receipt(next as u64), &mut commands);
+                            working.hold(job(id(next), receipt(next as u64)), &mut commands);
                         }
                     }
                 }

@@ -7,6 +7,7 @@ use actix_web::dev::ResourceDef;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, ResponseError, guard};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Site;
 use super::pages::serve;
@@ -143,4 +144,13 @@ impl Map {
 pub fn segment(request: &HttpRequest, place: usize) -> Option<String> {
     let raw = request.uri().path().split('/').nth(place + 1)?;
     percent_encoding::percent_decode_str(raw).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+/// A text as a part of a path: escaped is all but what RFC 3986 calls unreserved. `.` and `..` would be taken for places, so
+/// they are escaped too.
+pub fn path_part(text: &str) -> String {
+    const DOTS_TOO: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+    const ESCAPED: &AsciiSet = &DOTS_TOO.remove(b'.');
+    let is_place = matches!(text, "." | "..");
+    utf8_percent_encode(text, if is_place { DOTS_TOO } else { ESCAPED }).to_string()
 }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::super::lines::{self, Next};
 use super::super::replies::Replies;
-use super::super::working::{Held, NotHeld, Working};
+use super::super::working::{Held, ID_IN_USE_MS, NotHeld, Working};
 use super::super::{Patience, Read, Turn};
 use super::{Metrics, says};
 use crate::core::job::{OnMasterGone, or_null};
@@ -54,6 +54,10 @@ enum Asked {
     Metrics,
     /// The session did it by itself: a new queue of this type gets to know the client.
     Rejoin,
+    /// And here a job that it can't have beside another of the same id goes back unseen.
+    GivenBack {
+        receipt: Receipt,
+    },
 }
 
 /// What is wrong with a message.
@@ -124,7 +128,7 @@ impl super::super::Session for Session {
             Notice::Lost { queue, kind, jobs } => {
                 let lost = |asked: &Asked| match asked {
                     Asked::Do { kind: submitted, .. } => *submitted == kind,
-                    Asked::Did { receipt, .. } => receipt.queue == queue,
+                    Asked::Did { receipt, .. } | Asked::GivenBack { receipt } => receipt.queue == queue,
                     Asked::CanDo { .. } | Asked::Metrics | Asked::Rejoin => false,
                 };
                 for request in self.replies.awaiting(lost) {
@@ -153,9 +157,9 @@ impl super::super::Session for Session {
     }
 
     fn gone(&mut self) {
-        let held = self.working.holds();
-        self.metrics.jobs_reassigned.add(held);
-        self.metrics.jobs_added.add(held);
+        let put_back = self.working.would_be_put_back();
+        self.metrics.jobs_reassigned.add(put_back);
+        self.metrics.jobs_added.add(put_back);
     }
 }
 
@@ -182,7 +186,10 @@ impl Session {
                 }
             }
             Err(Flaw::NotAnObject) => {}
-            Err(Flaw::TooDeep) => self.tell(&Wrong::member("too_deep"), turn.out),
+            Err(Flaw::TooDeep) => {
+                let id = json::member_of_deep(line, "id").and_then(|raw| fields::id(raw).ok());
+                self.tell(&Wrong { id, ..Wrong::member("too_deep") }, turn.out);
+            }
             Err(Flaw::DuplicateMember { name, .. }) => self.tell(&Wrong::member(name), turn.out),
             Err(flaw @ Flaw::Syntax { .. }) => self.end("invalid_json", &flaw.describe(line), turn),
         }
@@ -214,7 +221,7 @@ impl Session {
     }
 
     fn did(&mut self, id: Option<&str>, res: Option<&str>, turn: &mut Turn<'_>) -> Result<(), Wrong> {
-        let Held { id, receipt } =
+        let Held { id, receipt, .. } =
             self.working.take(id.ok_or(Wrong::member("id"))?).map_err(|not_held| match not_held {
                 NotHeld::Bad(_) => Wrong::member("id"),
                 NotHeld::Unknown(id) => unknown_job(id),
@@ -261,7 +268,7 @@ impl Session {
             }
             Asked::Did { .. } => metrics.jobs_done.add(1),
             Asked::CanDo { types } => working.granted(request, &types),
-            Asked::Metrics | Asked::Rejoin => {}
+            Asked::Metrics | Asked::Rejoin | Asked::GivenBack { .. } => {}
         });
     }
 
@@ -279,14 +286,21 @@ impl Session {
                 working.refused(request, &types);
                 says::error(out, refusal.code(), refusal.reason(), None);
             }
-            Asked::Metrics | Asked::Rejoin => {}
+            Asked::Metrics | Asked::Rejoin | Asked::GivenBack { .. } => {}
         });
     }
 
     fn assigned(&mut self, job: Assignment, turn: &mut Turn<'_>) {
+        if self.working.holds_another(&job) {
+            let request = self.replies.expect(Asked::GivenBack { receipt: job.receipt });
+            self.working.free_hand(Some(job.receipt.queue), turn.commands);
+            let answer = Answer::Release { delay_ms: ID_IN_USE_MS };
+            turn.commands.push(Command::Answer { request, receipt: job.receipt, answer });
+            return;
+        }
         self.metrics.jobs_dispatched.add(1);
         self.replies.say(turn.out, |out| says::job(out, &job));
-        self.working.hold(job.id, job.receipt, turn.commands);
+        self.working.hold(job, turn.commands);
     }
 
     /// Answers the requests for metrics that have come to the front.

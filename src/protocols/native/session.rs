@@ -79,6 +79,7 @@ const MEMBERS: [&str; 1 + JOB_MEMBERS.len() + 8] = [
     "backoff_ms",
     "ttl_ms",
     "keep_ms",
+    "keep_failed_ms",
     "on_master_gone",
     "types",
     "credit",
@@ -118,6 +119,10 @@ impl super::super::Session for Session {
                     Ok(()) => self.line.patience.good(),
                     Err(refused) => self.line.refuse(&refused.about(members[1]), turn),
                 },
+                Err(Flaw::TooDeep) => {
+                    let refused = Refused::flaw(Flaw::TooDeep, payload);
+                    self.line.refuse(&refused.about(json::member_of_deep(payload, "id")), turn);
+                }
                 Err(flaw) => self.line.flaw(flaw, payload, turn),
             }
         }
@@ -275,8 +280,8 @@ impl Session {
 /// Scans a request. In a batch, bodies are two levels further in than elsewhere: one that is too deep is told of its job.
 fn scan(payload: &[u8], max_depth: usize) -> Result<RawRequest<'_>, Flaw> {
     match json::object(payload, max_depth, &MEMBERS) {
-        Err(Flaw::TooDeep) => match json::object(payload, json::MAX_DEPTH, &MEMBERS)? {
-            members @ [.., Some(_jobs), _, _, _, _, _] => Ok(members),
+        Err(Flaw::TooDeep) => match json::object(payload, json::MAX_DEPTH, &MEMBERS) {
+            Ok(members @ [.., Some(_jobs), _, _, _, _, _]) => Ok(members),
             _ => Err(Flaw::TooDeep),
         },
         scanned => scanned,

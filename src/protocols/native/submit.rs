@@ -15,7 +15,7 @@ use crate::json::{
 };
 
 /// The members of a job.
-pub(super) const JOB_MEMBERS: [&str; 14] = [
+pub(super) const JOB_MEMBERS: [&str; 15] = [
     "id",
     "type",
     "body",
@@ -29,6 +29,7 @@ pub(super) const JOB_MEMBERS: [&str; 14] = [
     "backoff_ms",
     "ttl_ms",
     "keep_ms",
+    "keep_failed_ms",
     "on_master_gone",
 ];
 
@@ -118,8 +119,9 @@ impl Session {
     }
 
     fn element(&mut self, element: &str, batch: Request, place: usize) -> Result<Submission, Refused> {
-        let raw = json::members(element, self.limits.max_depth, &JOB_MEMBERS)
-            .map_err(|flaw| Refused::flaw(flaw, element.as_bytes()))?;
+        let raw = json::members(element, self.limits.max_depth, &JOB_MEMBERS).map_err(|flaw| {
+            Refused::flaw(flaw, element.as_bytes()).about(json::member_of_deep(element.as_bytes(), "id"))
+        })?;
         let mut submission = self.submission(raw).map_err(|refused| refused.about(raw[0]))?;
         submission.request = self.line.replies.expect(Asked::Element { batch, place, kind: submission.kind.clone() });
         Ok(submission)
@@ -141,6 +143,7 @@ impl Session {
             backoff_ms,
             ttl_ms,
             keep_ms,
+            keep_failed_ms,
             on_master_gone,
         ] = raw;
         let id = match fields::given(id) {
@@ -148,10 +151,19 @@ impl Session {
             None => self.shared.world.new_id(),
         };
         let kind = fields::type_or_default(kind, &mut self.last_type).map_err(|_| Refused::wrong("type"))?;
-        let priority = fields::priority(priority).map_err(Refused::wrong)?;
+        let priority = fields::priority(fields::given(priority)).map_err(Refused::wrong)?;
         let notify = fields::flag(notify, false, "notify").map_err(Refused::wrong)?;
-        let policy =
-            RawPolicy { durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, on_master_gone };
+        let policy = RawPolicy {
+            durable,
+            delay_ms,
+            lease_ms,
+            max_attempts,
+            backoff_ms,
+            ttl_ms,
+            keep_ms,
+            keep_failed_ms,
+            on_master_gone,
+        };
         let (policy, delay_ms) = policy.read(&self.shared.defaults, &mut self.last_policy).map_err(Refused::wrong)?;
         let until_ms = fields::delay_until(run_at, || self.shared.world.wall_ms()).map_err(Refused::wrong)?;
         let body = Body::from(body.unwrap_or("null").as_bytes());

@@ -2,7 +2,7 @@
 
 use super::super::Turn;
 use super::super::framed::Refused;
-use super::super::working::{Held, NotHeld};
+use super::super::working::{Held, ID_IN_USE_MS, NotHeld};
 use super::says;
 use super::session::{Asked, Session};
 use crate::core::{Answer, Assignment, Body, Command, Deed, Receipt};
@@ -88,7 +88,7 @@ impl Session {
             None => None,
         };
         match self.working.held(id) {
-            Ok(Held { id, receipt }) => {
+            Ok(Held { id, receipt, .. }) => {
                 let receipt = *receipt;
                 let request = self.line.replies.expect(Asked::Touch { id: id.clone(), receipt });
                 turn.commands.push(Command::Answer {
@@ -105,7 +105,7 @@ impl Session {
     /// The worker's last word on a job in hand.
     fn answer(&mut self, raw_id: &str, answer: Answer, turn: &mut Turn<'_>) -> Result<(), Refused> {
         match self.working.take(raw_id) {
-            Ok(Held { id, receipt }) => {
+            Ok(Held { id, receipt, .. }) => {
                 let request = self.line.replies.expect(Asked::Answer { id, receipt });
                 self.working.free_hand(Some(receipt.queue), turn.commands);
                 turn.commands.push(Command::Answer { request, receipt, answer });
@@ -129,17 +129,19 @@ impl Session {
 
     pub(super) fn assigned(&mut self, job: Assignment, turn: &mut Turn<'_>) {
         if self.working.has_left(&job.kind) {
-            self.give_back(job.receipt, turn);
+            self.give_back(job.receipt, 0, turn);
+        } else if self.working.holds_another(&job) {
+            self.give_back(job.receipt, ID_IN_USE_MS, turn);
         } else {
             self.line.replies.say(turn.out, |out| says::job(out, &job));
-            self.working.hold(job.id, job.receipt, turn.commands);
+            self.working.hold(job, turn.commands);
         }
     }
 
-    /// A job that was on its way when the worker left its type.
-    fn give_back(&mut self, receipt: Receipt, turn: &mut Turn<'_>) {
+    /// A job that the client must not see: it was on its way when the worker left its type, or its id is in hand already.
+    fn give_back(&mut self, receipt: Receipt, delay_ms: u64, turn: &mut Turn<'_>) {
         let request = self.line.replies.expect(Asked::GivenBack { receipt });
         self.working.free_hand(Some(receipt.queue), turn.commands);
-        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Release { delay_ms: 0 } });
+        turn.commands.push(Command::Answer { request, receipt, answer: Answer::Release { delay_ms } });
     }
 }

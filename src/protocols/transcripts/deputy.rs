@@ -247,7 +247,9 @@ fn flaws_are_told_and_the_conversation_goes_on() {
         c → {"cmd":"do","id":"x","type":"t","ack":1}
         c ← {"cmd":"error","error":"invalid_message","reason":"ack","id":"x"}
         c → {"cmd":"do","id":"x","type":"t","arg":[[[[]]]]}
-        c ← {"cmd":"error","error":"invalid_message","reason":"too_deep"}
+        c ← {"cmd":"error","error":"invalid_message","reason":"too_deep","id":"x"}
+        c → {"cmd":"do","id":"x","type":"t","priority":null}
+        c ← {"cmd":"error","error":"invalid_message","reason":"priority","id":"x"}
         c → {"cmd":"did","res":1}
         c ← {"cmd":"error","error":"invalid_message","reason":"id"}
         c → {"cmd":"did","id":null,"res":1}
@@ -387,7 +389,30 @@ fn jobs_of_a_worker_that_left_go_on_and_poison_fails() {
         d leaves
         s ← {"cmd":"error","error":"job_failed","reason":"worker_gone","id":"p"}
         s → {"cmd":"metrics"}
-        s ← {"cmd":"metrics","metrics":{"up_since":1700000000000,"connections":5,"workers_added":4,"jobs_added":5,"jobs_dispatched":4,"jobs_done":0,"jobs_reassigned":4}}
+        s ← {"cmd":"metrics","metrics":{"up_since":1700000000000,"connections":5,"workers_added":4,"jobs_added":4,"jobs_dispatched":4,"jobs_done":0,"jobs_reassigned":3}}
+        "#,
+    );
+}
+
+#[test]
+fn a_client_never_has_two_jobs_of_one_id() {
+    play(
+        r#"
+        a is deputy
+        a → {"cmd":"can_do","types":["t"],"jobs":2}
+        m is gloom-master
+        m → {"action":"submit","id":"x","type":"t","body":"first"}
+        m ← {"ok":true,"id":"x"}
+        a ← {"cmd":"do","id":"x","type":"t","arg":"first"}
+        m leaves
+        n is gloom-master
+        n → {"action":"submit","id":"x","type":"t","body":"second"}
+        n ← {"ok":true,"id":"x"}
+        a → {"cmd":"did","id":"x","res":"of the first"}
+        1000 ms
+        a ← {"cmd":"do","id":"x","type":"t","arg":"second"}
+        a → {"cmd":"did","id":"x","res":"of the second"}
+        n ← {"id":"x","body":"of the second"}
         "#,
     );
 }

@@ -59,7 +59,7 @@ fn larger_priorities_go_first_then_older_jobs() {
         m → {"action":"submit","id":1,"type":"t","body":0}
         m → {"action":"submit","id":2,"type":"t","body":0,"priority":-5}
         m → {"action":"submit","id":3,"type":"t","body":0,"priority":9223372036854775807}
-        m → {"action":"submit","id":4,"type":"t","body":0,"priority":null}
+        m → {"action":"submit","id":4,"type":"t","body":0,"priority":0}
         m ← {"ok":true,"id":1}
         m ← {"ok":true,"id":2}
         m ← {"ok":true,"id":3}

@@ -117,11 +117,45 @@ fn the_bodies_of_a_batch_may_be_as_deep_as_any() {
         r#"
         n is native
         n → {"action":"submit","jobs":[{"id":1,"body":[[[]]]},{"id":2,"body":[[[[]]]]},{"id":3,"body":{"a":{"b":{"c":[[[[]]]]}}}},{"id":4}]}
-        n ← {"ok":true,"results":[{"id":1},{"error":"invalid_message","reason":"too_deep"},{"error":"invalid_message","reason":"too_deep"},{"id":4}]}
+        n ← {"ok":true,"results":[{"id":1},{"error":"invalid_message","reason":"too_deep","id":2},{"error":"invalid_message","reason":"too_deep","id":3},{"id":4}]}
         n → {"action":"submit","id":5,"body":[[[]]]}
         n ← {"ok":true,"id":5}
         n → {"action":"submit","id":6,"body":[[[[]]]]}
-        n ← {"error":"invalid_message","reason":"too_deep"}
+        n ← {"error":"invalid_message","reason":"too_deep","id":6}
+        "#,
+    );
+}
+
+#[test]
+fn a_worker_never_has_two_jobs_of_one_id() {
+    play(
+        r#"
+        n is native
+        n → {"action":"join","types":["t"],"credit":2}
+        n ← {"ok":true}
+        m is gloom-master
+        m → {"action":"submit","id":"x","type":"t","body":"first"}
+        m ← {"ok":true,"id":"x"}
+        n ← {"action":"job","id":"x","type":"t","body":"first","attempt":1,"lease_ms":1800000}
+        m leaves
+        o is gloom-master
+        o → {"action":"submit","id":"x","type":"t","body":"second"}
+        o ← {"ok":true,"id":"x"}
+        # Somebody else may have it, when it is his turn.
+        w is gloom-worker
+        w → {"action":"join","type":"t"}
+        w ← {"ok":true}
+        1000 ms
+        1000 ms
+        w ← {"action":"job","id":"x","type":"t","body":"second"}
+        w leaves
+        n → {"action":"respond","id":"x","body":"of the first"}
+        n ← {"ok":true}
+        1000 ms
+        n ← {"action":"job","id":"x","type":"t","body":"second","attempt":2,"lease_ms":1800000}
+        n → {"action":"respond","id":"x","body":"of the second"}
+        n ← {"ok":true}
+        o ← {"id":"x","body":"of the second"}
         "#,
     );
 }

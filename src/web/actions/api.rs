@@ -3,7 +3,6 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::book::{Begun, LookAt};
 use super::plan::Plan;
@@ -17,7 +16,7 @@ use crate::web::outside::wall_ms;
 use crate::web::problem::Problem;
 use crate::web::processors::api::{ID, json_answer};
 use crate::web::query::Query;
-use crate::web::routes::segment;
+use crate::web::routes::{path_part, segment};
 
 /// Begins an action: its data goes through the steps, one after another.
 #[utoipa::path(
@@ -46,7 +45,7 @@ pub async fn begin(
     object.raw("id", id.token().as_bytes());
     object.end();
     let mut answer = json_answer(StatusCode::ACCEPTED, out);
-    let place = format!("/action/{}", utf8_percent_encode(&id.text(), NON_ALPHANUMERIC));
+    let place = format!("/action/{}", path_part(&id.text()));
     if let Ok(place) = header::HeaderValue::from_str(&place) {
         answer.headers_mut().insert(header::LOCATION, place);
     }

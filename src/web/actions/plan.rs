@@ -56,7 +56,7 @@ impl Plan {
             steps: read_steps(steps)?,
             id: fields::given(id).map_or_else(|| Ok(new_id()), read_id)?,
             response_url: fields::given(response_url).map(read_url).transpose()?,
-            priority: fields::priority(priority)
+            priority: fields::priority(fields::given(priority))
                 .map_err(|name| Problem::invalid_field(name, "expected an integer of 64 bits"))?,
             on_failure: fields::given(on_failure).map_or(Ok(OnFailure::Fail), read_on_failure)?,
             keep_ms: fields::number(keep_ms, 0, "keep_ms")

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::reading::{self, Submissions};
 use super::{USUAL_ANSWER, caller, job_of, json, log_deed, schema, writing};
@@ -16,6 +15,7 @@ use crate::web::desk::Draft;
 use crate::web::object::Object;
 use crate::web::problem::Problem;
 use crate::web::query::Query;
+use crate::web::routes::path_part;
 
 /// A page of a list ends where so many jobs were looked at (fewer where a text is looked for in each), or where the bodies
 /// and results in it have so many bytes.
@@ -349,14 +349,10 @@ fn accepted(status: StatusCode, id: &JobId, kind: &TypeName, state: JobState) ->
     let mut out = BytesMut::with_capacity(USUAL_ANSWER);
     writing::accepted(&mut out, id, kind, state);
     HttpResponse::build(status)
-        .insert_header((header::LOCATION, format!("/api/v1/jobs/{}", utf8_percent_encode(&id.text(), NOT_IN_PATH))))
+        .insert_header((header::LOCATION, format!("/api/v1/jobs/{}", path_part(&id.text()))))
         .content_type("application/json")
         .body(out.freeze())
 }
-
-/// What is escaped in a part of a path: all but what RFC 3986 calls unreserved. Even then `.` and `..` would be taken for
-/// places, so dots are escaped too.
-const NOT_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 fn first_state(draft: &Draft) -> JobState {
     if draft.delay_ms > 0 { JobState::Scheduled } else { JobState::Queued }

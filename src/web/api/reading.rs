@@ -19,7 +19,7 @@ pub const MAX_BATCH: usize = 10_000;
 const MAX_NOTE: usize = 1_024;
 
 /// The members of a job.
-const JOB_MEMBERS: [&str; 13] = [
+const JOB_MEMBERS: [&str; 14] = [
     "id",
     "type",
     "body",
@@ -32,6 +32,7 @@ const JOB_MEMBERS: [&str; 13] = [
     "backoff_ms",
     "ttl_ms",
     "keep_ms",
+    "keep_failed_ms",
     "on_master_gone",
 ];
 
@@ -95,6 +96,7 @@ impl<'a> Submissions<'a> {
             backoff_ms,
             ttl_ms,
             keep_ms,
+            keep_failed_ms,
             on_master_gone,
         ] = raw;
         let id = match fields::given(id) {
@@ -102,9 +104,18 @@ impl<'a> Submissions<'a> {
             None => (self.new_id)(),
         };
         let kind = fields::type_or_default(kind, &mut self.last_type).map_err(|_| wrong("type"))?;
-        let priority = fields::priority(priority).map_err(wrong)?;
-        let policy =
-            RawPolicy { durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, on_master_gone };
+        let priority = fields::priority(fields::given(priority)).map_err(wrong)?;
+        let policy = RawPolicy {
+            durable,
+            delay_ms,
+            lease_ms,
+            max_attempts,
+            backoff_ms,
+            ttl_ms,
+            keep_ms,
+            keep_failed_ms,
+            on_master_gone,
+        };
         let (policy, delay_ms) = policy.read(&self.defaults, &mut self.last_policy).map_err(wrong)?;
         let until_ms = fields::delay_until(run_at, || self.wall_ms).map_err(wrong)?;
         let body = Body::from(body.unwrap_or("null").as_bytes());

@@ -26,6 +26,8 @@ pub struct Submission {
     pub backoff_ms: Option<u64>,
     pub ttl_ms: Option<u64>,
     pub keep_ms: Option<u64>,
+    /// How long the record of a failed job is kept, in milliseconds.
+    pub keep_failed_ms: Option<u64>,
     /// `drop` or `keep`.
     pub on_master_gone: Option<String>,
 }

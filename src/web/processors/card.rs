@@ -17,6 +17,8 @@ pub struct Card {
     pub name: TypeName,
     /// Where it is.
     pub url: Url,
+    /// The same as it was written: it is shown so.
+    pub spelling: String,
     /// How many items it takes at a time.
     pub concurrency: u32,
     /// How long it has for an item, in milliseconds.
@@ -57,6 +59,7 @@ impl Card {
             id,
             name,
             url: Url::parse_base(&url).map_err(|bad| invalid_url("url", &bad.to_string()))?,
+            spelling: url.into_owned(),
             concurrency: concurrency as u32,
             lease_ms: number(lease_ms, "lease_ms")?.unwrap_or(USUAL_LEASE_MS).min(MAX_LEASE_MS),
         })
@@ -88,10 +91,10 @@ impl Registration {
     /// As it is written into the store.
     pub fn to_note(&self) -> Body {
         let Registration { card, connected_ms } = self;
-        let Card { id, name, url, concurrency, lease_ms } = card;
+        let Card { id, name, spelling, concurrency, lease_ms, .. } = card;
         let mut out = BytesMut::new();
         out.extend_from_slice(b"{\"url\":");
-        json::write_string(&mut out, &url.to_string());
+        json::write_string(&mut out, spelling);
         let rest = format!(
             ",\"id\":{},\"name\":{},\"concurrency\":{concurrency},\"lease_ms\":{lease_ms},\"connected_ms\":{connected_ms}}}",
             id.token(),

@@ -16,7 +16,7 @@ use awc::http::Method;
 use log::{debug, info, warn};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::card::{Card, Meta, Registration};
 use super::registry::{Left, Registry};
@@ -53,6 +53,10 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a processor that has left waits for items that were on their way to it.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long the call of an item that was completed meanwhile may still be answered: a processor that is quicker to complete than
+/// to accept must not find its connection cut.
+const LATE_ANSWER: Duration = Duration::from_secs(2);
 
 /// Connections beside those for items: the check, and one that is closing.
 const MORE_CONNECTIONS: usize = 2;
@@ -275,6 +279,17 @@ impl Processor {
             call.abort();
         }
         self.free_hand(answered);
+    }
+
+    /// Whatever the call of an item is answered now, nobody listens; it ends by itself, or soon.
+    fn let_end(item: &mut Item) {
+        if let Some((_, mut call)) = item.call.take() {
+            actix_rt::spawn(async move {
+                if timeout(LATE_ANSWER, &mut call).await.is_err() {
+                    call.abort();
+                }
+            });
+        }
     }
 
     fn free_hand(&mut self, answered: Option<QueueNo>) {
@@ -660,7 +675,8 @@ impl Handler<Complete> for Processor {
             return Box::pin(async { Err(NotTaken::OtherAttempt) });
         }
         let Complete { id, answer, .. } = complete;
-        let item = self.in_hand.remove(&id).expect("it was just there");
+        let mut item = self.in_hand.remove(&id).expect("it was just there");
+        Self::let_end(&mut item);
         let request = self.finish(&id, item, answer);
         let (told, is_told) = oneshot::channel();
         self.asked.insert(request, told);
@@ -695,15 +711,15 @@ pub struct Orphan {
 impl Handler<Adopt> for Processor {
     type Result = ();
 
-    /// What it had accepted stays its own. The others were on their way, or it was answering on connections that are gone: that was
-    /// the server's fault and costs no attempt.
+    /// What it had accepted stays its own. The others were on their way, or it was answering on connections that are gone: they are
+    /// delivered again, which is another attempt, as with any worker whose connection was lost.
     fn handle(&mut self, Adopt { items }: Adopt, _: &mut Self::Context) {
         let now = Instant::now();
         for Orphan { id, ticket, attempt, lease_ms, left } in items {
             let claim = Claim::Ticket(ticket);
             let was_on_its_way = lease_ms == Some(CALLS_LEASE_MS) && self.card().lease_ms != CALLS_LEASE_MS;
             if was_on_its_way || self.has_left {
-                self.say(&id, claim, Answer::Release { delay_ms: 0 });
+                self.say(&id, claim, lost("the server was restarted before the processor had answered"));
                 continue;
             }
             if !self.demand.take() {

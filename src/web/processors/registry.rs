@@ -35,8 +35,8 @@ pub const MAX_PROCESSORS: usize = 1_000;
 /// So many registrations are called back at a time.
 const MAX_CALL_BACKS: usize = 64;
 
-/// A registration's `/meta` must be here in this time.
-const CALL_BACK_WITHIN: Duration = Duration::from_secs(5);
+/// A registration's `/meta` must be here in this time (`spec/processors.md`). Checks, which come every few seconds, wait less.
+const CALL_BACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// An answer to `/meta` has so many bytes at most.
 const META_AT_MOST: usize = 64 * 1024;
@@ -97,7 +97,7 @@ impl Registry {
             worked,
             id,
             started: Instant::now(),
-            usage: Usage::default(),
+            usage: Usage::new(),
         }
     }
 
@@ -358,7 +358,7 @@ fn write_processor(out: &mut BytesMut, entry: &Entry) {
     object
         .text("id", &card.id.text())
         .text("name", &card.name.text())
-        .text("url", &card.url.to_string())
+        .text("url", &card.spelling)
         .text("state", if standing.is_up { "up" } else { "down" })
         .maybe_number("cpu", standing.meta.cpu)
         .maybe_number("memory", standing.meta.memory.map(|bytes| bytes as f64))

@@ -3,17 +3,17 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// A look at the process; the next one tells how much it worked since.
-#[derive(Default, Debug)]
+/// A look at the process; the next one tells how much it worked since. The first tells it of the time from the process's start.
+#[derive(Debug)]
 pub struct Usage {
-    last: Option<(Instant, Duration)>,
+    last: (Instant, Duration),
     cpu: Option<f64>,
 }
 
 /// What is used.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Used {
-    /// The share of one processor, since the look before; none where the system doesn't say.
+    /// The share of one processor, since the look before or the start; none where the system doesn't say.
     pub cpu: Option<f64>,
     /// The bytes of memory that it has; none where the system doesn't say.
     pub memory: Option<u64>,
@@ -23,22 +23,27 @@ pub struct Used {
 const APART: Duration = Duration::from_millis(500);
 
 impl Usage {
+    /// Before the first look, at a process that started now.
+    pub fn new() -> Usage {
+        Usage { last: (Instant::now(), Duration::ZERO), cpu: None }
+    }
+
     /// What is used now.
     pub fn now(&mut self) -> Used {
         let now = Instant::now();
-        if self.last.is_none_or(|(at, _)| now.duration_since(at) >= APART) {
+        if self.cpu.is_none() || now.duration_since(self.last.0) >= APART {
             self.look(now);
         }
         Used { cpu: self.cpu, memory: memory() }
     }
 
     fn look(&mut self, now: Instant) {
-        let worked = fs::read_to_string("/proc/self/stat").ok().and_then(|stat| worked(&stat));
-        if let (Some((at, before)), Some(worked)) = (self.last, worked) {
-            let share = worked.saturating_sub(before).as_secs_f64() / now.duration_since(at).as_secs_f64();
-            self.cpu = Some((share * 1_000.0).round() / 1_000.0);
-        }
-        self.last = worked.map(|worked| (now, worked));
+        let Some(worked) = fs::read_to_string("/proc/self/stat").ok().and_then(|stat| worked(&stat)) else { return };
+        let (at, before) = self.last;
+        let time = now.duration_since(at).max(APART);
+        let share = worked.saturating_sub(before).as_secs_f64() / time.as_secs_f64();
+        self.cpu = Some((share * 1_000.0).round() / 1_000.0);
+        self.last = (now, worked);
     }
 }
 
@@ -74,7 +79,8 @@ mod tests {
     #[test]
     fn a_process_knows_itself() {
         if fs::exists("/proc/self/stat").unwrap_or(false) {
-            assert!(Usage::default().now().memory.is_some_and(|bytes| bytes > 100_000));
+            let used = Usage::new().now();
+            assert!(used.memory.is_some_and(|bytes| bytes > 100_000) && used.cpu.is_some());
         }
     }
 }

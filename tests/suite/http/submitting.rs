@@ -34,6 +34,7 @@ fn the_location_of_every_id_leads_to_its_job() {
         ".",
         "../../etc/passwd",
         "50%",
+        "a.b~c",
         "a b",
         "a+b",
         "é😀",

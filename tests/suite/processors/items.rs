@@ -1,8 +1,11 @@
 //! What a processor's answers mean, one step at a time.
 
-use super::stage::{Reply, Scripted, ask, echo};
+use super::stage::{Reply, Scripted, ask, echo, read_request};
 use crate::support::{Server, eventually};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 /// An action of one step: its end.
@@ -35,7 +38,7 @@ fn an_item_says_what_it_is_and_data_passes_byte_for_byte() {
         Some(&format!(r#"{{"id":"a-1","processors":["p","n"],"data":{data},"priority":3}}"#)),
     );
     assert_eq!(answer.status, 202, "{answer:?}");
-    assert!(answer.head.to_lowercase().contains("location: /action/a%2d1"), "{answer:?}");
+    assert!(answer.head.to_lowercase().contains("location: /action/a-1\r\n"), "{answer:?}");
     server.ended("a-1");
     let items = processor.items();
     let seen: Vec<String> = items.iter().map(|item| item.raw.clone()).collect();
@@ -178,6 +181,46 @@ fn accepted_items_are_completed_later_once() {
     server.complete(&changed("processor", json!("q"))).expect_problem(409, "not_yours");
     server.complete(&changed("attempt", json!(2))).expect_problem(409, "not_yours");
     assert_eq!(server.ended(&id)["data"], json!({"done": true}), "the first word holds");
+}
+
+#[test]
+fn whoever_completes_before_it_accepts_is_not_cut_off() {
+    let server = Server::start();
+    let manager = server.manager();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (told, is_told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let told = told.clone();
+            std::thread::spawn(move || hasty(stream, manager, &told));
+        }
+    });
+    assert_eq!(server.post_path("/register", &json!({"id": "hasty", "name": "n", "url": url})).status, 201);
+    assert_eq!(server.reduce(&json!({"processors": ["hasty"], "data": 1}))["data"], "done");
+    assert!(!is_told.recv().unwrap(), "the connection was cut before it had its answer");
+}
+
+/// A processor that completes an item before it answers that it accepts it; tells whether it found its connection cut.
+fn hasty(mut stream: TcpStream, manager: SocketAddr, told: &Sender<bool>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while let Some((target, body)) = read_request(&mut reader) {
+        let answer = if target == "/meta" {
+            let meta = json!({"id": "hasty", "name": "n"}).to_string();
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{meta}", meta.len())
+        } else {
+            let item: Value = serde_json::from_str(&body).unwrap();
+            let word = json!({"id": item["id"], "processor": "hasty", "data": "done"}).to_string();
+            assert_eq!(ask(manager, "POST", "/complete", Some(&word)).status, 200);
+            stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            let _ = told.send(matches!(reader.fill_buf(), Ok([])));
+            stream.set_read_timeout(None).unwrap();
+            "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned()
+        };
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ fn a_processor_registers_is_shown_replaced_and_removed() {
 
     let meta = server.get_path("/meta").json();
     assert_eq!(meta["name"], "procession");
+    assert!(meta["cpu"].is_number(), "also at once after the start: {meta}");
+    assert_eq!(server.processor("p-1")["url"], first.card(json!({}))["url"], "as it was written");
     assert!(meta["id"].is_string() && meta["version"].is_string() && meta["uptime_ms"].is_u64(), "{meta}");
     assert!(meta["memory"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{meta}");
     assert_eq!(meta["processors"].as_array().map(Vec::len), Some(1));

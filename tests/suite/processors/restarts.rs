@@ -53,7 +53,7 @@ fn what_a_processor_has_accepted_stays_its_own() {
 }
 
 #[test]
-fn what_waited_for_an_answer_is_sent_again_at_once() {
+fn what_waited_for_an_answer_is_sent_again_at_once_as_another_attempt() {
     let server = Server::with_store(TempDir::new(), &STORE);
     let is_first = Mutex::new(true);
     let processor = Scripted::start("p", "n", move |item| {
@@ -64,11 +64,8 @@ fn what_waited_for_an_answer_is_sent_again_at_once() {
     processor.expect_items(1);
     let server = Server::with_store(server.kill9_keeping_its_folder(), &STORE);
     let action = server.ended(&id);
-    assert_eq!(
-        (&action["data"], &action["steps"][0]["attempts"]),
-        (&json!(1), &json!(1)),
-        "it cost no attempt: {action}"
-    );
+    assert_eq!((&action["data"], &action["steps"][0]["attempts"]), (&json!(1), &json!(2)), "{action}");
+    assert_eq!(processor.items().iter().map(|item| item.attempt).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]
