@@ -8,7 +8,7 @@ use super::queue::{BrowseQueue, QueueActor};
 use super::supervisor::Supervisor;
 use crate::core::merge::{Ask, Merge};
 use crate::core::{Browse, Found, JobState, QueueNo, Report, TypeName};
-use crate::store::Query;
+use crate::store::{self, Query};
 
 /// A queue looks at so many jobs a turn at most, so that nobody waits for long behind it.
 const CHUNK: usize = 64;
@@ -53,7 +53,7 @@ async fn list(
     // The archive is the last source.
     let archive = keeper.as_ref().map(|_| u64::MAX);
     let bounds = queues.iter().map(|(newest, _)| *newest).chain(archive);
-    let mut merge = Merge::new(browse.limit, browse.look_at, browse.before, bounds);
+    let mut merge = Merge::new(&browse, bounds);
     let chunk = (browse.look_at / queues.len().max(1)).clamp(1, CHUNK);
     let mut addresses: Vec<Option<Addr<QueueActor>>> = Vec::new();
     while let Some(Ask { source, before }) = merge.next_ask() {
@@ -96,7 +96,9 @@ async fn dig(keeper: &Addr<Keeper>, kind: Option<TypeName>, browse: Browse) -> F
     };
     // A keeper that is gone has ended the process.
     let page = keeper.send(Dig { query }).await.unwrap_or_default();
-    Found { jobs: page.jobs.into_iter().map(Report::archived).collect(), next: page.next, looked_at: page.looked_at }
+    let bytes = page.jobs.iter().map(store::weight).sum();
+    let jobs = page.jobs.into_iter().map(Report::archived).collect();
+    Found { jobs, next: page.next, looked_at: page.looked_at, bytes }
 }
 
 /// The addresses of these queues; none for one that has died.

@@ -6,19 +6,21 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::report::{Found, Report};
+use super::report::{Browse, Found, Report};
 
 /// A page in the making.
 #[derive(Debug)]
 pub struct Merge {
     limit: usize,
     look_at: usize,
+    most_bytes: usize,
     /// Only older jobs are asked for.
     before: u64,
     /// What may still have jobs: none newer than the first number, in the source with the second.
     sources: BinaryHeap<(u64, usize)>,
     jobs: Vec<Report>,
     looked_at: usize,
+    bytes: usize,
 }
 
 /// What a source is to be asked for.
@@ -31,13 +33,14 @@ pub struct Ask {
 }
 
 impl Merge {
-    /// A page of at most `limit` jobs older than `before`, out of sources that have nothing newer than `bounds` say. Once
-    /// `look_at` jobs were looked at, it ends early.
-    pub fn new(limit: usize, look_at: usize, before: Option<u64>, bounds: impl IntoIterator<Item = u64>) -> Merge {
-        let before = before.unwrap_or(u64::MAX);
+    /// The page that is asked for, out of sources that have nothing newer than `bounds` say. It ends early once it has looked at
+    /// so many jobs, or what was found has so many bytes, as `browse` says.
+    pub fn new(browse: &Browse, bounds: impl IntoIterator<Item = u64>) -> Merge {
+        let Browse { limit, look_at, bytes: most_bytes, .. } = *browse;
+        let before = browse.before.unwrap_or(u64::MAX);
         let bounds = bounds.into_iter().enumerate();
         let sources = bounds.map(|(source, newest)| (newest.min(before.saturating_sub(1)), source)).collect();
-        Merge { limit, look_at, before, sources, jobs: Vec::new(), looked_at: 0 }
+        Merge { limit, look_at, most_bytes, before, sources, jobs: Vec::new(), looked_at: 0, bytes: 0 }
     }
 
     /// Which source to ask next; none when the page is whole.
@@ -45,7 +48,8 @@ impl Merge {
         let (bound, source) = *self.sources.peek()?;
         // Every source is looked into once at least, else the next page could begin where this one did.
         let may_end = bound < self.before.saturating_sub(1);
-        if self.is_full_above(bound) || may_end && self.looked_at >= self.look_at {
+        let is_much = self.looked_at >= self.look_at || self.bytes > self.most_bytes;
+        if self.is_full_above(bound) || may_end && is_much {
             return None;
         }
         self.sources.pop();
@@ -58,6 +62,7 @@ impl Merge {
             self.sources.push((next - 1, source));
         }
         self.looked_at += found.looked_at;
+        self.bytes += found.bytes;
         self.jobs.extend(found.jobs);
         self.jobs.sort_unstable_by_key(|report| Reverse(report.job.sequence));
         // One that moved from one source to another meanwhile may be in both.
@@ -75,7 +80,7 @@ impl Merge {
             Some(last) if is_cut => Some(last.job.sequence),
             Some(_) | None => (complete_from > 0).then_some(complete_from),
         };
-        Found { jobs: self.jobs, next, looked_at: self.looked_at }
+        Found { jobs: self.jobs, next, looked_at: self.looked_at, bytes: self.bytes }
     }
 
     fn is_full_above(&self, bound: u64) -> bool {
@@ -112,6 +117,9 @@ mod tests {
         })
     }
 
+    /// What each job is said to have.
+    const BYTES: usize = 10;
+
     /// A source that looks at a few of its jobs at a time.
     fn browse(jobs: &[u64], before: u64, limit: usize, look_at: usize) -> Found {
         let mut found = Found::default();
@@ -124,6 +132,7 @@ mod tests {
             // Every third job isn't asked for.
             if sequence % 3 > 0 {
                 found.jobs.push(report(sequence));
+                found.bytes += BYTES;
             }
         }
         Found { next: None, ..found }
@@ -133,6 +142,7 @@ mod tests {
         #[test]
         fn page_by_page_every_job_is_listed_once_and_newest_first(
             places in prop::collection::vec(0..5_usize, 0..200), limit in 1..20_usize, look_at in 1..40_usize, chunk in 1..9_usize,
+            most_bytes in 0..300_usize,
         ) {
             let mut sources = vec![Vec::new(); 5];
             for (sequence, place) in (1..).zip(&places) {
@@ -141,13 +151,15 @@ mod tests {
             let (mut listed, mut before) = (Vec::new(), None);
             loop {
                 let bounds = sources.iter().map(|jobs| jobs.first().copied().unwrap_or(0));
-                let mut merge = Merge::new(limit, look_at, before, bounds);
+                let asked = Browse { limit, look_at, before, bytes: most_bytes, ..Browse::default() };
+                let mut merge = Merge::new(&asked, bounds);
                 while let Some(Ask { source, before }) = merge.next_ask() {
                     merge.add(source, browse(&sources[source], before, limit, chunk));
                 }
                 let found = merge.finish();
                 prop_assert!(found.jobs.len() <= limit);
                 prop_assert!(found.looked_at <= look_at + 5 * chunk + limit * 3);
+                prop_assert!(found.bytes <= most_bytes + 6 * chunk * BYTES);
                 listed.extend(found.jobs.iter().map(|report| report.job.sequence));
                 let Some(next) = found.next else { break };
                 prop_assert!(before.is_none_or(|before| next < before), "the next page goes on");

@@ -166,4 +166,6 @@ pub struct Found {
     pub next: Option<u64>,
     /// How many were looked at.
     pub looked_at: usize,
+    /// How many bytes of bodies and results they have, also those that only the store holds.
+    pub bytes: usize,
 }

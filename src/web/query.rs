@@ -32,7 +32,7 @@ impl Query {
     /// Reads a query string.
     ///
     /// # Errors
-    /// 400 where it isn't UTF-8, or has too many parameters.
+    /// 422 where it isn't UTF-8, or has too many parameters.
     pub fn parse(text: &str) -> Result<Query, Problem> {
         let mut parameters = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -60,7 +60,7 @@ impl Query {
     /// How long the caller waits: `wait=SECONDS`; none where it is absent.
     ///
     /// # Errors
-    /// 400 where it is no number.
+    /// 422 where it is no number.
     pub fn wait(&self) -> Result<Option<Duration>, Problem> {
         if !self.0.iter().any(|(name, _)| name == "wait") {
             return Ok(None);
@@ -75,7 +75,7 @@ impl Query {
     /// How long a poll waits: as [`Query::wait`], or 25 seconds.
     ///
     /// # Errors
-    /// 400 where it is no number.
+    /// 422 where it is no number.
     pub fn wait_of_poll(&self) -> Result<Duration, Problem> {
         Ok(self.wait()?.unwrap_or(USUAL_WAIT))
     }
@@ -83,7 +83,7 @@ impl Query {
     /// How many items a list has at most: `limit=N`.
     ///
     /// # Errors
-    /// 400 where it is no number.
+    /// 422 where it is no number.
     pub fn limit(&self) -> Result<usize, Problem> {
         self.number("limit", USUAL_LIMIT, MAX_LIMIT)
     }
@@ -91,7 +91,7 @@ impl Query {
     /// A number of things from 1 to `most`.
     ///
     /// # Errors
-    /// 400 where it is no number.
+    /// 422 where it is no number.
     pub fn number(&self, name: &'static str, usual: usize, most: usize) -> Result<usize, Problem> {
         let Some(text) = self.value(name) else { return Ok(usual) };
         let number: f64 = text.parse().map_err(|_| malformed(name, "expected a number"))?;
@@ -102,7 +102,7 @@ impl Query {
     /// Where a list goes on: `cursor=C`, which is a sequence number.
     ///
     /// # Errors
-    /// 400 where it is none that we gave.
+    /// 422 where it is none that we gave.
     pub fn cursor(&self) -> Result<Option<u64>, Problem> {
         let Some(text) = self.value("cursor") else { return Ok(None) };
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -151,7 +151,7 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 fn malformed(field: impl Into<Cow<'static, str>>, detail: &'static str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_field", detail).with("field", field)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).with("field", field)
 }
 
 #[cfg(test)]

@@ -28,9 +28,8 @@ impl Queue {
     /// The jobs that are asked for and in memory, newest first.
     pub fn browse(&self, now: Now, browse: &Browse) -> Found {
         let mut found = Found::default();
-        let mut bytes = 0;
         for (sequence, key) in self.arrivals.newest_first(browse.before, |key| sequence_at(&self.jobs, key)) {
-            if found.jobs.len() == browse.limit || found.looked_at == browse.look_at || bytes > browse.bytes {
+            if found.jobs.len() == browse.limit || found.looked_at == browse.look_at || found.bytes > browse.bytes {
                 // There is this one at least.
                 return found;
             }
@@ -42,7 +41,7 @@ impl Queue {
             }
             let report = self.report(now, key);
             if browse.text.as_ref().is_none_or(|text| report.contains(text)) {
-                bytes += job.body.as_ref().map_or(0, |body| body.len()) + detail_bytes(job);
+                found.bytes += job.body_bytes as usize + detail_bytes(job);
                 found.jobs.push(report);
             }
         }
