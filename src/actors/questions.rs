@@ -11,7 +11,7 @@ use log::info;
 
 use super::Close;
 use super::keeper::KeepNotes;
-use super::queue::{HasWorked, Hold, Pause, QueueActor, SurveyQueue};
+use super::queue::{HasWorked, Hold, Pause, QueueActor, ReportNow, SurveyQueue};
 use super::supervisor::Supervisor;
 use crate::core::{Body, Holding, JobId, Peer, PeerName, QueueNo, TypeName};
 
@@ -56,6 +56,30 @@ impl Handler<HasQueue> for Supervisor {
 
     fn handle(&mut self, HasQueue { kind }: HasQueue, _: &mut Self::Context) -> bool {
         self.router.queue_of(&kind).is_some()
+    }
+}
+
+/// Let the queue of this type tell the statistics how it stands after everything that was asked before. False where there is no
+/// such queue.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct HearQueue {
+    /// The type.
+    pub kind: TypeName,
+}
+
+impl Handler<HearQueue> for Supervisor {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, HearQueue { kind }: HearQueue, _: &mut Self::Context) -> Self::Result {
+        self.send_batches();
+        let queue = self.router.queue_of(&kind).and_then(|queue| self.address_of(queue));
+        Box::pin(async move {
+            match queue {
+                Some(queue) => queue.send(ReportNow).await.is_ok(),
+                None => false,
+            }
+        })
     }
 }
 

@@ -298,6 +298,20 @@ impl Handler<Pause> for QueueActor {
     }
 }
 
+/// Tell the statistics how it stands, however short the last report was ago.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ReportNow;
+
+impl Handler<ReportNow> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ReportNow, _: &mut Self::Context) {
+        let now = self.now();
+        self.reporter.report_now(now, &mut self.queue);
+    }
+}
+
 /// Has a worker ever been there?
 #[derive(Message)]
 #[rtype(result = "bool")]

@@ -14,7 +14,7 @@ use super::alarm::Alarm;
 use super::clock::Clock;
 use super::turn::{self, Settle};
 use crate::core::statistics::book::PUBLISH_EVERY_MS;
-use crate::core::statistics::{Book, Point, Range, Report, Snapshot};
+use crate::core::statistics::{Book, Point, QueueFigures, Range, Report, Snapshot};
 use crate::core::{Census, Moment, Now, Queue, QueueNo, Standing, TypeName};
 
 /// Adds up what queues report.
@@ -96,6 +96,22 @@ impl Handler<QueueDied> for Statistics {
     }
 }
 
+/// How does the queue of this type stand, as far as it has reported? None where there is no such queue.
+#[derive(Message)]
+#[rtype(result = "Option<QueueFigures>")]
+pub struct FiguresNow {
+    /// The type.
+    pub kind: TypeName,
+}
+
+impl Handler<FiguresNow> for Statistics {
+    type Result = MessageResult<FiguresNow>;
+
+    fn handle(&mut self, FiguresNow { kind }: FiguresNow, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.book.figures_now(self.clock.now(), &kind))
+    }
+}
+
 /// What happened in each step of a range, oldest first? As [`Book::history`]; empty where there is no such queue.
 #[derive(Message)]
 #[rtype(result = "Vec<Point>")]
@@ -151,10 +167,14 @@ impl Reporter {
 
     /// Reports what [`Reporter::next`] found, if it is time for it.
     pub(super) fn report(&mut self, now: Now, queue: &mut Queue) {
-        if let Some(statistics) = &self.statistics
-            && self.has_news
-            && self.not_before <= now.at
-        {
+        if self.has_news && self.not_before <= now.at {
+            self.report_now(now, queue);
+        }
+    }
+
+    /// Reports, whether or not there is anything new and it is time for it.
+    pub(super) fn report_now(&mut self, now: Now, queue: &mut Queue) {
+        if let Some(statistics) = &self.statistics {
             self.told = Some(queue.standing());
             self.has_news = false;
             self.not_before = now.at.after_ms(PUBLISH_EVERY_MS);

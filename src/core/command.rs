@@ -373,12 +373,16 @@ pub enum IdEvent {
         /// The bytes.
         bytes: usize,
     },
-    /// Its job has ended; the record stays but gives way to a new submit.
-    GivesWay {
+    /// Its job has ended; the queue keeps the record.
+    Ended {
         /// The id.
         id: JobId,
         /// Which job of that id.
         sequence: u64,
+        /// The record gives way to a new submit.
+        gives_way: bool,
+        /// The bytes of its result or error, which memory holds from now on.
+        bytes: usize,
     },
     /// A retry was decided, granted or not. Until then a record that it might bring back to life gives way to nobody.
     RetryDecided {
@@ -399,12 +403,14 @@ pub enum IdEvent {
         /// Its bytes.
         bytes: usize,
     },
-    /// A record that gave way is a live job again (it was retried).
-    Taken {
+    /// A job whose record the queue kept is live again (it was retried).
+    Revived {
         /// The id.
         id: JobId,
         /// Which job of that id.
         sequence: u64,
+        /// The bytes of its error, which memory no longer holds.
+        bytes: usize,
     },
 }
 

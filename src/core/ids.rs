@@ -9,6 +9,12 @@ use super::job::{JobId, QueueNo};
 /// The top bit of [`Taken::mark`]: the job has ended and its record gives way to a new submit.
 const GIVES_WAY: u32 = 1 << 31;
 
+/// The one below: the job has ended, and its queue keeps the record.
+const ENDED: u32 = 1 << 30;
+
+/// The others are of the sequence number.
+const SEQUENCE: u32 = ENDED - 1;
+
 /// The queue of jobs that live in the store's archive.
 pub const ARCHIVE: QueueNo = QueueNo::MAX;
 
@@ -25,8 +31,18 @@ struct Taken {
 #[derive(Default, Debug)]
 pub struct Ids {
     table: HashTable<Taken>,
-    /// How many of them are the archive's.
-    archived: usize,
+    /// How many of them are of jobs that have ended: the archive's, and those whose queue keeps their record.
+    ended: usize,
+}
+
+impl Taken {
+    fn is_of(&self, id: &JobId, sequence: u64) -> bool {
+        id.is(&self.token) && self.mark & SEQUENCE == low(sequence)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.queue == ARCHIVE || self.mark & ENDED != 0
+    }
 }
 
 /// What [`Ids::take`] found.
@@ -47,7 +63,7 @@ impl Ids {
             self.table.entry(id.hash_value(), |taken| id.is(&taken.token), |taken| JobId::hash_of(&taken.token));
         match entry {
             Entry::Vacant(place) => {
-                self.archived += usize::from(queue == ARCHIVE);
+                self.ended += usize::from(queue == ARCHIVE);
                 place.insert(Taken { token: id.clone().into_token(), queue, mark: low(sequence) });
                 Took::Free
             }
@@ -58,6 +74,8 @@ impl Ids {
                 }
                 let old =
                     std::mem::replace(taken, Taken { token: id.clone().into_token(), queue, mark: low(sequence) });
+                self.ended -= usize::from(old.has_ended());
+                self.ended += usize::from(queue == ARCHIVE);
                 Took::GaveWay(old.queue)
             }
         }
@@ -65,19 +83,20 @@ impl Ids {
 
     /// Frees the id of this very job.
     pub fn free(&mut self, id: &JobId, sequence: u64) {
-        let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
-        if let Ok(place) = self.table.find_entry(id.hash_value(), same) {
+        if let Ok(place) = self.table.find_entry(id.hash_value(), |taken| taken.is_of(id, sequence)) {
             let (freed, _) = place.remove();
-            self.archived -= usize::from(freed.queue == ARCHIVE);
+            self.ended -= usize::from(freed.has_ended());
         }
     }
 
-    /// Says whether this very job's record gives way to a new submit.
-    pub fn set_gives_way(&mut self, id: &JobId, sequence: u64, gives_way: bool) {
-        let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
-        if let Some(taken) = self.table.find_mut(id.hash_value(), same) {
-            taken.mark = low(sequence) | if gives_way { GIVES_WAY } else { 0 };
-        }
+    /// This very job has ended and its queue keeps the record, which may give way to a new submit.
+    pub fn end(&mut self, id: &JobId, sequence: u64, gives_way: bool) {
+        self.change(id, sequence, |taken| taken.mark |= ENDED | if gives_way { GIVES_WAY } else { 0 });
+    }
+
+    /// This very job, which had ended, is live again.
+    pub fn revive(&mut self, id: &JobId, sequence: u64) {
+        self.change(id, sequence, |taken| taken.mark &= SEQUENCE);
     }
 
     /// This very job has ended and lives in the archive: no queue knows it any more, its id stays taken.
@@ -87,25 +106,29 @@ impl Ids {
 
     /// This very job lives in this queue from now on.
     pub fn move_to(&mut self, id: &JobId, sequence: u64, queue: QueueNo) {
-        let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
-        if let Some(taken) = self.table.find_mut(id.hash_value(), same) {
-            let before = std::mem::replace(&mut taken.queue, queue);
-            self.archived += usize::from(queue == ARCHIVE);
-            self.archived -= usize::from(before == ARCHIVE);
+        self.change(id, sequence, |taken| taken.queue = queue);
+    }
+
+    fn change(&mut self, id: &JobId, sequence: u64, change: impl FnOnce(&mut Taken)) {
+        if let Some(taken) = self.table.find_mut(id.hash_value(), |taken| taken.is_of(id, sequence)) {
+            let had_ended = taken.has_ended();
+            change(taken);
+            self.ended += usize::from(taken.has_ended());
+            self.ended -= usize::from(had_ended);
         }
     }
 
     /// Whether this very job lives in this queue.
     pub fn is_at(&self, id: &JobId, sequence: u64, queue: QueueNo) -> bool {
-        let same = |taken: &Taken| id.is(&taken.token) && taken.mark & !GIVES_WAY == low(sequence);
-        self.table.find(id.hash_value(), same).is_some_and(|taken| taken.queue == queue)
+        let found = self.table.find(id.hash_value(), |taken| taken.is_of(id, sequence));
+        found.is_some_and(|taken| taken.queue == queue)
     }
 
     /// The sequence numbers below `next` that the job with this id may have, the likeliest first: its low bits are known.
     pub fn sequences_of(&self, id: &JobId, next: u64) -> Vec<u64> {
         let Some(taken) = self.table.find(id.hash_value(), |taken| id.is(&taken.token)) else { return Vec::new() };
-        let span = u64::from(GIVES_WAY);
-        let first = u64::from(taken.mark & !GIVES_WAY);
+        let span = u64::from(SEQUENCE) + 1;
+        let first = u64::from(taken.mark & SEQUENCE);
         (0..=next / span).rev().map(|high| high * span + first).filter(|sequence| *sequence < next).collect()
     }
 
@@ -116,7 +139,12 @@ impl Ids {
 
     /// Frees every id of a queue that died: a walk over all ids.
     pub fn free_queue(&mut self, queue: QueueNo) {
-        self.table.retain(|taken| taken.queue != queue);
+        let ended = &mut self.ended;
+        self.table.retain(|taken| {
+            let stays = taken.queue != queue;
+            *ended -= usize::from(!stays && taken.has_ended());
+            stays
+        });
     }
 
     /// How many ids are taken.
@@ -124,9 +152,9 @@ impl Ids {
         self.table.len()
     }
 
-    /// How many are taken by jobs that are not in the archive.
-    pub fn in_queues(&self) -> usize {
-        self.table.len() - self.archived
+    /// How many are taken by live jobs.
+    pub fn live(&self) -> usize {
+        self.table.len() - self.ended
     }
 
     /// Whether no id is taken.
@@ -136,7 +164,7 @@ impl Ids {
 }
 
 fn low(sequence: u64) -> u32 {
-    sequence as u32 & !GIVES_WAY
+    sequence as u32 & SEQUENCE
 }
 
 #[cfg(test)]
@@ -158,26 +186,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_archive_is_counted_apart() {
+    fn what_has_ended_is_counted_apart() {
         let mut ids = Ids::default();
         ids.take(&id("a"), 1, 10);
         ids.take(&id("b"), ARCHIVE, 11);
-        assert_eq!((ids.len(), ids.in_queues()), (2, 1));
+        assert_eq!((ids.len(), ids.live()), (2, 1));
         ids.archive(&id("a"), 10);
         ids.archive(&id("a"), 10);
-        assert_eq!(ids.in_queues(), 0);
+        assert_eq!(ids.live(), 0);
         ids.move_to(&id("b"), 11, 1);
-        assert_eq!(ids.in_queues(), 1);
+        assert_eq!(ids.live(), 1);
         ids.free(&id("a"), 10);
         ids.free(&id("b"), 11);
-        assert_eq!((ids.len(), ids.in_queues()), (0, 0));
+        assert_eq!((ids.len(), ids.live()), (0, 0));
+        for (sequence, text) in (20..).zip(["c", "d", "e", "f"]) {
+            ids.take(&id(text), 1, sequence);
+            ids.end(&id(text), sequence, sequence > 20);
+        }
+        assert_eq!((ids.len(), ids.live()), (4, 0));
+        ids.revive(&id("c"), 20);
+        assert_eq!(ids.take(&id("d"), 1, 30), Took::GaveWay(1));
+        ids.free(&id("e"), 22);
+        assert_eq!((ids.len(), ids.live()), (3, 2));
+        ids.free_queue(1);
+        assert_eq!((ids.len(), ids.live()), (0, 0));
     }
 
     #[test]
     fn a_late_word_frees_no_successor() {
         let mut ids = Ids::default();
         ids.take(&id("a"), 1, 10);
-        ids.set_gives_way(&id("a"), 10, true);
+        ids.end(&id("a"), 10, true);
         assert_eq!(ids.take(&id("a"), 2, 11), Took::GaveWay(1));
         ids.free(&id("a"), 10);
         assert_eq!(ids.take(&id("a"), 3, 12), Took::Exists);

@@ -396,6 +396,14 @@ impl Job {
     pub(crate) fn expires(&self) -> Option<Moment> {
         self.policy.ttl_ms.map(|ttl_ms| self.born.after_ms(ttl_ms))
     }
+
+    /// The bytes of its result or error, where it has ended and its record is kept.
+    pub(crate) fn detail_bytes(&self) -> usize {
+        match &self.state {
+            State::Finished(finished) => finished.detail.as_ref().map_or(0, |detail| detail.len()),
+            State::Scheduled(_) | State::Queued(_) | State::Running(_) => 0,
+        }
+    }
 }
 
 /// Neighbours in a list through the jobs themselves.

@@ -203,8 +203,14 @@ impl Router {
                     }
                 }
             }
-            IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(&id, sequence, true),
-            IdEvent::Taken { id, sequence } => self.ids.set_gives_way(&id, sequence, false),
+            IdEvent::Ended { id, sequence, gives_way, bytes } => {
+                self.ids.end(&id, sequence, gives_way);
+                self.load_up(queue, bytes, sequence);
+            }
+            IdEvent::Revived { id, sequence, bytes } => {
+                self.ids.revive(&id, sequence);
+                self.lighten(queue, bytes);
+            }
         }
     }
 
@@ -320,9 +326,7 @@ impl Router {
             return Err(Refusal::Draining);
         }
         let weight = submission.weight();
-        if self.ids.in_queues() >= self.limits.max_jobs
-            || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes
-        {
+        if self.ids.live() >= self.limits.max_jobs || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes {
             return Err(Refusal::QueueFull);
         }
         if self.is_being_retried(&submission.id) {
@@ -554,7 +558,7 @@ mod tests {
         let id = JobId::from_text("a").unwrap();
         let exists = |request| [(PEER, Notice::Refused { request, refusal: Refusal::IdExists })];
         route(&mut router, vec![submit(0, "a", "t")]);
-        router.id_event(0, IdEvent::GivesWay { id: id.clone(), sequence: 1 });
+        router.id_event(0, IdEvent::Ended { id: id.clone(), sequence: 1, gives_way: true, bytes: 0 });
         for request in [1, 2] {
             route(&mut router, vec![Command::Manage { request, id: id.clone(), deed: Deed::Retry }]);
         }

@@ -113,6 +113,11 @@ impl Workers {
         None
     }
 
+    /// Whether this peer works on this type.
+    pub fn has_joined(&self, peer: Peer) -> bool {
+        self.by_peer.get(&peer).is_some_and(|worker| worker.joined)
+    }
+
     /// How many stand in line.
     pub fn idle(&self) -> usize {
         self.in_line

@@ -13,8 +13,8 @@ impl Trial {
         for event in &got.ids {
             match event {
                 IdEvent::Freed { id, sequence, .. } => self.ids.free(id, *sequence),
-                IdEvent::GivesWay { id, sequence } => self.ids.set_gives_way(id, *sequence, true),
-                IdEvent::Taken { id, sequence } => self.ids.set_gives_way(id, *sequence, false),
+                IdEvent::Ended { id, sequence, gives_way, .. } => self.ids.end(id, *sequence, *gives_way),
+                IdEvent::Revived { id, sequence, .. } => self.ids.revive(id, *sequence),
                 // The archive lets go at once, so that ids meet again.
                 IdEvent::Archived { id, sequence, .. } => self.ids.free(id, *sequence),
                 IdEvent::RetryDecided { .. } => {}
@@ -95,8 +95,8 @@ fn said(mut notices: Vec<(Peer, Notice)>, together: bool) -> Vec<(Peer, Notice)>
 fn sorted(mut ids: Vec<IdEvent>) -> Vec<IdEvent> {
     ids.sort_by_cached_key(|event| match event {
         IdEvent::Freed { id, .. }
-        | IdEvent::GivesWay { id, .. }
-        | IdEvent::Taken { id, .. }
+        | IdEvent::Ended { id, .. }
+        | IdEvent::Revived { id, .. }
         | IdEvent::Archived { id, .. }
         | IdEvent::RetryDecided { id } => id.to_string(),
         IdEvent::Stowed { .. } => unreachable!("bodies are small"),

@@ -113,13 +113,15 @@ impl Model {
         }
         let job = &mut self.jobs[at];
         let keep_ms = if outcome == Outcome::Failed { job.policy.keep_failed_ms } else { job.policy.keep_ms };
-        job.place = Place::Finished { outcome, detail, forget_at: now.at.after_ms(keep_ms) };
         if keep_ms == 0 {
-            self.forget(at, out);
-        } else if self.stores && job.policy.durable {
+            return self.forget(at, out);
+        }
+        job.place = Place::Finished { outcome, detail, forget_at: now.at.after_ms(keep_ms) };
+        if self.stores && job.policy.durable {
             out.ids.push(self.jobs.remove(at).archived());
-        } else if !job.policy.durable {
-            out.ids.push(IdEvent::GivesWay { id: job.id.clone(), sequence: job.sequence });
+        } else {
+            let (gives_way, bytes) = (!job.policy.durable, job.detail_bytes());
+            out.ids.push(IdEvent::Ended { id: job.id.clone(), sequence: job.sequence, gives_way, bytes });
         }
     }
 
@@ -218,9 +220,7 @@ impl Model {
         }
         job.attempt = 0;
         job.born = now.at;
-        if !job.policy.durable {
-            out.ids.push(IdEvent::Taken { id: job.id.clone(), sequence: job.sequence });
-        }
+        out.ids.push(IdEvent::Revived { id: job.id.clone(), sequence: job.sequence, bytes: job.detail_bytes() });
         self.wait(now, at, 0, out);
         None
     }
@@ -237,7 +237,7 @@ impl Model {
 impl Job {
     /// Its id is free, and so are its bytes.
     pub(super) fn freed(&self) -> IdEvent {
-        let bytes = crate::core::command::weight(&self.id, self.body.len());
+        let bytes = crate::core::command::weight(&self.id, self.body.len()) + self.detail_bytes();
         IdEvent::Freed { id: self.id.clone(), sequence: self.sequence, bytes }
     }
 
@@ -245,6 +245,13 @@ impl Job {
     fn archived(&self) -> IdEvent {
         let bytes = crate::core::command::weight(&self.id, self.body.len());
         IdEvent::Archived { id: self.id.clone(), sequence: self.sequence, bytes }
+    }
+
+    fn detail_bytes(&self) -> usize {
+        match &self.place {
+            Place::Finished { detail, .. } => detail.as_ref().map_or(0, |detail| detail.len()),
+            Place::Scheduled(_) | Place::Queued | Place::Running { .. } => 0,
+        }
     }
 
     fn attempts_left(&self) -> bool {

@@ -136,9 +136,7 @@ impl Queue {
         let job = &mut self.jobs[key as usize];
         job.attempt = 0;
         job.born = now.at;
-        if !job.policy.durable {
-            out.ids.push(IdEvent::Taken { id: job.id.clone(), sequence: job.sequence });
-        }
+        out.ids.push(IdEvent::Revived { id: job.id.clone(), sequence: job.sequence, bytes: job.detail_bytes() });
         if job.policy.on_master_gone == OnMasterGone::Drop {
             self.masters.link(&mut self.jobs, key);
         }

@@ -49,11 +49,9 @@ impl Queue {
         let job = &mut self.jobs[key as usize];
         job.state = State::Finished(Box::new(Finished { outcome, detail, at: now.at, forget_at }));
         self.kept += 1;
-        if job.policy.durable {
-            return;
-        }
-        out.ids.push(IdEvent::GivesWay { id: job.id.clone(), sequence });
-        if outcome == Outcome::Failed {
+        let gives_way = !job.policy.durable;
+        out.ids.push(IdEvent::Ended { id: job.id.clone(), sequence, gives_way, bytes: job.detail_bytes() });
+        if gives_way && outcome == Outcome::Failed {
             self.kept_failures.insert((now.at, sequence), key);
             if self.kept_failures.len() > MAX_KEPT_FAILURES
                 && let Some((_, oldest)) = self.kept_failures.pop_first()
@@ -142,5 +140,5 @@ pub(super) fn freed(job: Job) -> IdEvent {
 
 /// What the router still counts for it.
 fn weight_of(job: &Job) -> usize {
-    weight(&job.id, if job.stowed { 0 } else { job.body_bytes as usize })
+    weight(&job.id, if job.stowed { 0 } else { job.body_bytes as usize }) + job.detail_bytes()
 }

@@ -1,5 +1,7 @@
 //! What a queue tells the statistics.
 
+use std::collections::HashSet;
+
 use super::super::census::Census;
 use super::super::deadlines::Now;
 use super::super::statistics::{Report, Retried, Times};
@@ -30,19 +32,27 @@ impl Queue {
     /// Its figures, with the times since it was asked last.
     pub fn figures(&mut self, now: Now) -> Report {
         let Standing { census, retried, workers, idle, paused } = self.standing();
+        let away = self.workers_away();
         Report {
             queue: self.number,
             kind: self.kind.clone(),
             paused,
-            workers,
+            workers: workers.saturating_add(away),
             idle,
-            last_worker_left_ms: self.last_worker_left_ms,
+            last_worker_left_ms: self.last_worker_left_ms.filter(|_| away == 0),
             census,
             oldest_ms: self.oldest_queued_ms(now),
             retried,
             times: self.meter.take(),
             restored: false,
         }
+    }
+
+    /// Workers that hold jobs and are not connected: between two polls that is usual. A walk over what runs.
+    pub(super) fn workers_away(&self) -> u32 {
+        let runs = self.runs.iter().map(|(_, run)| run);
+        let away = runs.filter(|run| run.outlives && !self.workers.has_joined(run.worker));
+        bounded(away.map(|run| &run.worker_name).collect::<HashSet<_>>().len())
     }
 
     /// The same at the start of one that came out of the store: what was restored did not happen now, and took no time.

@@ -41,7 +41,7 @@ impl Queue {
             }
             let report = self.report(now, key);
             if browse.text.as_ref().is_none_or(|text| report.contains(text)) {
-                found.bytes += job.body_bytes as usize + detail_bytes(job);
+                found.bytes += job.body_bytes as usize + job.detail_bytes();
                 found.jobs.push(report);
             }
         }
@@ -192,12 +192,11 @@ impl Queue {
     }
 
     fn why(&self) -> Why {
-        Why {
-            ahead: 0,
-            paused: self.paused,
-            workers: self.workers.joined() as u32,
-            last_worker_left_ms: self.last_worker_left_ms,
-        }
+        let joined = self.workers.joined() as u32;
+        // Where somebody is there, nobody needs to know who is away.
+        let workers = if joined == 0 { self.workers_away() } else { joined };
+        let last_worker_left_ms = self.last_worker_left_ms.filter(|_| workers == 0);
+        Why { ahead: 0, paused: self.paused, workers, last_worker_left_ms }
     }
 }
 
@@ -207,12 +206,5 @@ fn state_of(job: &Job) -> JobState {
         State::Queued(_) => JobState::Queued,
         State::Running(_) => JobState::Running,
         State::Finished(finished) => finished.outcome.into(),
-    }
-}
-
-fn detail_bytes(job: &Job) -> usize {
-    match &job.state {
-        State::Finished(finished) => finished.detail.as_ref().map_or(0, |detail| detail.len()),
-        State::Scheduled(_) | State::Queued(_) | State::Running(_) => 0,
     }
 }

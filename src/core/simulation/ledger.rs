@@ -223,7 +223,12 @@ impl Ledger {
                 assert!(!entry.lives() || entry.orphaned, "{id} is free but its job is {:?}", entry.place);
                 assert!(!std::mem::replace(&mut entry.freed, true), "{id} is freed twice");
             }
-            IdEvent::GivesWay { sequence, .. } | IdEvent::Taken { sequence, .. } => {
+            IdEvent::Ended { sequence, bytes, .. } => {
+                self.bytes += *bytes as i64;
+                assert!(!self.entry(*sequence).freed, "an event after the last");
+            }
+            IdEvent::Revived { sequence, bytes, .. } => {
+                self.bytes -= *bytes as i64;
                 assert!(!self.entry(*sequence).freed, "an event after the last");
             }
             IdEvent::RetryDecided { .. } => {}

@@ -195,6 +195,17 @@ impl Book {
         Some(Arc::new(Snapshot { version: self.version, at_ms: now.wall_ms, total: self.total.clone(), queues }))
     }
 
+    /// How a queue stands, with what it has reported since the last snapshot; none where there is no such queue.
+    pub fn figures_now(&mut self, now: Now, kind: &TypeName) -> Option<QueueFigures> {
+        let queue = self.order[self.place(kind).ok()?];
+        let row = self.rows[queue as usize].as_deref_mut().expect("what is in the order has a row");
+        if let Some(lately) = row.lately.as_deref_mut() {
+            lately.advance(second(now));
+            refresh(&mut Arc::make_mut(&mut row.figures).figures, lately, &mut self.scratch);
+        }
+        Some(QueueFigures::clone(&row.figures))
+    }
+
     /// The steps of a history, oldest first: of all queues, or of one; none where there is no such queue. It never begins before it
     /// was kept, and a queue that lost it (see [`MAX_HISTORIES`]) has a minute by second at most.
     pub fn history(&mut self, now: Now, kind: Option<&TypeName>, range: Range) -> Option<Vec<Point>> {

@@ -90,6 +90,30 @@ fn a_queue_tells_its_figures() {
 }
 
 #[test]
+fn a_queue_that_is_asked_for_tells_what_was_done_to_it_just_now() {
+    let server = Server::start();
+    let mut http = http(&server);
+    for n in 1..=5 {
+        submit(&mut http, &format!("{n}"), "t", "");
+        let figures = http.get(&queue("t", "")).json(200);
+        assert_eq!((&figures["submitted"], &figures["queued"]), (&value!(n), &value!(1)), "{figures}");
+        for (verb, paused) in [("/pause", true), ("/resume", false)] {
+            http.post(&queue("t", verb), "{}").expect(200);
+            assert_eq!(http.get(&queue("t", "")).json(200)["paused"], paused);
+        }
+        let taken = take(&mut http, "t");
+        let figures = http.get(&queue("t", "")).json(200);
+        // Between two polls an HTTP worker is away, and a worker all the same.
+        assert_eq!((&figures["running"], &figures["workers"]), (&value!(1), &value!(1)), "{figures}");
+        assert_eq!(figures["last_worker_left"], Value::Null, "{figures}");
+        complete(&mut http, &taken, "0");
+        let figures = http.get(&queue("t", "")).json(200);
+        assert_eq!((&figures["completed"], &figures["workers"]), (&value!(n), &value!(0)), "{figures}");
+        assert!(figures["run_ms"]["p50"].is_u64() && figures["last_worker_left"].is_string(), "{figures}");
+    }
+}
+
+#[test]
 fn rates_are_jobs_per_second() {
     let server = Server::start();
     let mut http = http(&server);

@@ -449,6 +449,20 @@ fn past_the_limit_of_jobs_a_submit_is_told_to_come_again() {
 }
 
 #[test]
+fn records_of_jobs_that_have_ended_take_nobodys_place() {
+    for policy in ["", r#","durable":false,"keep_ms":600000"#] {
+        let server = Server::with(&["--max-jobs", "2"]);
+        let mut http = http(&server);
+        for id in ["a", "b", "c", "d", "e"] {
+            submit(&mut http, id, "t", policy);
+            let taken = take(&mut http, "t");
+            complete(&mut http, &taken, "0");
+            assert_eq!(look(&mut http, id)["state"], "completed", "the record is kept");
+        }
+    }
+}
+
+#[test]
 fn a_server_that_drains_refuses_submits_and_hears_answers() {
     let mut server = Server::start();
     let mut http = http(&server);

@@ -1,7 +1,8 @@
 //! Figures of queues and of the server: lists, one queue with its history, all together, a stream of them.
 //!
-//! All of them are of the snapshot that the statistics published last, a second ago or two at most: no request asks a queue,
-//! so their cost is that of writing them, however many queues there are and however many ask.
+//! All of them are of the snapshot that the statistics published last, a second ago or two at most: no request asks all queues,
+//! so their cost is that of writing them, however many queues there are and however many ask. Who asks for one queue hears
+//! from that queue how it stands now.
 //!
 //! | file | its noun |
 //! |---|---|
@@ -21,10 +22,10 @@ use self::page::Page;
 pub use self::writing::Server;
 use super::queues::unknown_queue;
 use super::{USUAL_ANSWER, json, schema, type_of};
-use crate::actors::questions::HasQueue;
-use crate::actors::statistics::History;
+use crate::actors::questions::HearQueue;
+use crate::actors::statistics::{FiguresNow, History};
 use crate::core::TypeName;
-use crate::core::statistics::{Figures, Point, QueueFigures, Range, Snapshot};
+use crate::core::statistics::{Point, QueueFigures, Range, Snapshot};
 use crate::web::object::Object;
 use crate::web::problem::Problem;
 use crate::web::query::Query;
@@ -66,20 +67,17 @@ pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
         ("history" = Option<String>, Query, description = "`5m`: the last five minutes by second; `24h`: the last 24 hours by minute"),
     ),
     responses(
-        (status = 200, description = "The queue; figures are a second or two old at most", body = schema::Queue),
+        (status = 200, description = "The queue as it is now", body = schema::Queue),
         (status = 404, description = "`unknown_queue`", body = schema::Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn look(site: web::Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let range = range_of(&request)?;
     let kind = type_of(&request).ok_or_else(unknown_queue)?;
-    let snapshot = site.snapshots.borrow().clone();
+    let queue = queue_now(&site, &kind).await.ok_or_else(unknown_queue)?;
     let mut out = BytesMut::with_capacity(USUAL_ANSWER);
     let mut object = Object::begin(&mut out);
-    match snapshot.queue(&kind) {
-        Some(queue) => writing::queue(&mut object, queue, process::wall_ms()),
-        None => writing::queue(&mut object, &just_made(&site, &kind).await?, process::wall_ms()),
-    }
+    writing::queue(&mut object, &queue, process::wall_ms());
     if let Some(range) = range {
         writing::history(&mut object, range, &history(&site, Some(kind), range).await);
     }
@@ -122,20 +120,11 @@ async fn history(site: &Site, queue: Option<TypeName>, range: Range) -> Vec<Poin
     site.statistics.send(History { queue, range }).await.unwrap_or_default()
 }
 
-/// A queue that is not in the snapshot yet, and of which so nothing is known yet.
-async fn just_made(site: &Site, kind: &TypeName) -> Result<QueueFigures, Problem> {
-    if !site.supervisor.send(HasQueue { kind: kind.clone() }).await.unwrap_or(false) {
-        return Err(unknown_queue());
-    }
-    Ok(QueueFigures {
-        queue: 0,
-        kind: kind.clone(),
-        paused: false,
-        workers: 0,
-        idle: 0,
-        last_worker_left_ms: None,
-        figures: Figures::default(),
-    })
+/// A queue as it is now: it is asked to report, and then the statistics know.
+pub(in crate::web) async fn queue_now(site: &Site, kind: &TypeName) -> Option<QueueFigures> {
+    // One that has just died doesn't answer; the statistics still know it, or another one of its type.
+    let _ = site.supervisor.send(HearQueue { kind: kind.clone() }).await;
+    site.statistics.send(FiguresNow { kind: kind.clone() }).await.ok().flatten()
 }
 
 /// What there is to know of the server beside its queues.
