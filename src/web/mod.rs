@@ -37,6 +37,7 @@ pub mod desk;
 pub mod document;
 pub mod front;
 pub mod health;
+pub mod last_word;
 pub mod listener;
 pub mod live;
 pub mod metrics;

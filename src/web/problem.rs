@@ -141,6 +141,9 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large("the request is too large"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => unsupported("expected application/json"),
             StatusCode::REQUEST_TIMEOUT => timeout(),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Problem::new(status, "headers_too_large", "the request has too many headers, or too long ones")
+            }
             StatusCode::UNAUTHORIZED => Problem::new(status, "unauthorized", "the token is missing or wrong"),
             status if status.is_server_error() => Problem::new(status, "internal", "something failed in the server"),
             status => Problem::new(status, "bad_request", "the request can't be understood"),

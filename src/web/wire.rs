@@ -13,7 +13,7 @@ use std::task::{Context as Wake, Poll, ready};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::actors::listener::Place;
 use crate::core::Limits;
+use crate::web::last_word;
 
 /// A connected stream.
 pub struct Wire {
@@ -32,6 +33,8 @@ pub struct Wire {
     number: u64,
     /// For something of what is written to be taken.
     writing: Limit,
+    /// What is left of the last word, which stands for a shorter one.
+    last_word: Bytes,
     /// Its place among the connections that the server allows.
     _place: Place,
 }
@@ -83,6 +86,7 @@ impl Wire {
             reading: Limit::new(limits.frame_timeout),
             number: 0,
             writing: Limit::new(limits.write_timeout),
+            last_word: Bytes::new(),
             _place: place,
         }
     }
@@ -123,18 +127,23 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, wake: &mut Wake<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write(wake, bytes);
-        if written.is_ready() {
-            this.writing.lift();
-            return written;
+        match last_word::worded(bytes) {
+            None => write(&mut this.stream, &mut this.writing, wake, bytes),
+            Some((0, text)) => {
+                if this.last_word.is_empty() {
+                    this.last_word = text;
+                }
+                while !this.last_word.is_empty() {
+                    match ready!(write(&mut this.stream, &mut this.writing, wake, &this.last_word))? {
+                        0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                        written => this.last_word.advance(written),
+                    }
+                }
+                Poll::Ready(Ok(bytes.len()))
+            }
+            // What comes before it goes before it.
+            Some((begin, _)) => write(&mut this.stream, &mut this.writing, wake, &bytes[..begin]),
         }
-        this.writing.impose();
-        let checked = this.writing.check(wake);
-        if checked.is_ready() {
-            // Otherwise the system would keep what it has for a peer that takes nothing. Where this fails, it does.
-            let _ = SockRef::from(&this.stream).set_linger(Some(Duration::ZERO));
-        }
-        checked
     }
 
     fn poll_flush(self: Pin<&mut Self>, wake: &mut Wake<'_>) -> Poll<io::Result<()>> {
@@ -144,6 +153,22 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, wake: &mut Wake<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(wake)
     }
+}
+
+/// Writes what the system takes within the limit of time.
+fn write(stream: &mut TcpStream, limit: &mut Limit, wake: &mut Wake<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    let written = Pin::new(&mut *stream).poll_write(wake, bytes);
+    if written.is_ready() {
+        limit.lift();
+        return written;
+    }
+    limit.impose();
+    let checked = limit.check(wake);
+    if checked.is_ready() {
+        // Otherwise the system would keep what it has for a peer that takes nothing. Where this fails, it does.
+        let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+    }
+    checked
 }
 
 /// A time within which something must happen. Its timer is kept: most requests need one, and moving it costs next to nothing.

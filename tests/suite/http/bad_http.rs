@@ -136,16 +136,38 @@ fn hosts_are_needed_and_there_is_one() {
     ] {
         let (answers, _) = hear(&server, format!("GET /api/v1/jobs HTTP/1.1\r\n{headers}\r\n"), 1);
         assert!(statuses.contains(&answers[0].status), "for {headers:?}: {answers:?}");
-        // What was no request to our code has no words of ours.
-        if !answers[0].body.is_empty() {
-            answers[0].clone().any_problem(answers[0].status);
-        }
+        answers[0].clone().any_problem(answers[0].status);
     }
     // The target may say it too; then that counts.
     for (target, status) in [("http://localhost/api/v1/ping", 200), ("http://evil.example/api/v1/ping", 421)] {
         let (answers, _) = hear(&server, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 1);
         assert!(answers[0].status == status || answers[0].status == 400, "for {target}: {answers:?}");
     }
+}
+
+#[test]
+fn what_is_no_request_at_all_gets_a_problem_too() {
+    let server = Server::start();
+    let many = "x: 1\r\n".repeat(200);
+    let long = "a".repeat(200_000);
+    for (request, statuses) in [
+        ("NONSENSE\r\n\r\n".to_owned(), [400, 400]),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n".to_owned(), [400, 400]),
+        (format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n"), [400, 431]),
+        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), [400, 431]),
+    ] {
+        // Also behind an answer to a good one.
+        for good in ["", "GET /api/v1/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+            let count = 1 + usize::from(!good.is_empty());
+            let (answers, _) = hear(&server, format!("{good}{request}"), count);
+            let last = answers.last().expect("an answer").clone();
+            assert!(statuses.contains(&last.status), "{last:?}");
+            assert_eq!((answers.len(), last.header("connection")), (count, Some("close")), "{last:?}");
+            let status = last.status;
+            last.any_problem(status);
+        }
+    }
+    server.expect_service();
 }
 
 #[test]
