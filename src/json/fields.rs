@@ -181,10 +181,27 @@ fn last_hours(text: &str) -> Result<Timestamp, ()> {
     if is_whole && pieces.date().year() == 9_999 { Ok(Timestamp::MAX) } else { Err(()) }
 }
 
+/// Whether a text has the form of an RFC 3339 time, which is but one of those that the library reads.
+fn is_rfc_3339(text: &str) -> bool {
+    let shape: String = text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+    let Some(rest) = ["0000-00-00T00:00:00", "0000-00-00t00:00:00", "0000-00-00 00:00:00"]
+        .into_iter()
+        .find_map(|form| shape.strip_prefix(form))
+    else {
+        return false;
+    };
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) if fraction.starts_with('0') => fraction.trim_start_matches('0'),
+        Some(_) => return false,
+        None => rest,
+    };
+    matches!(offset, "Z" | "z" | "+00:00" | "-00:00")
+}
+
 /// How many milliseconds after `wall_ms` an RFC 3339 time is, rounded up; 0 where it has passed.
 pub(crate) fn delay_until(raw: Option<&str>, wall_ms: impl FnOnce() -> u64) -> Result<u64, &'static str> {
     let Some(raw) = given(raw) else { return Ok(0) };
-    let text = json::string(raw).ok_or("run_at")?;
+    let text = json::string(raw).filter(|text| is_rfc_3339(text)).ok_or("run_at")?;
     let at: Timestamp = text.parse().or_else(|_| last_hours(&text)).map_err(|_| "run_at")?;
     let at_ms = at.as_nanosecond().div_euclid(1_000_000) + i128::from(at.as_nanosecond().rem_euclid(1_000_000) > 0);
     Ok(u64::try_from(at_ms).unwrap_or(0).saturating_sub(wall_ms()))

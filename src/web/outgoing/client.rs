@@ -12,6 +12,7 @@ use awc::http::{Method, StatusCode, Version};
 use awc::{ClientResponse, Connector};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
+use log::debug;
 use tokio::time::timeout;
 
 use super::address::{Refused, Rules};
@@ -148,16 +149,27 @@ fn client(rules: Rc<Rules>, calls: usize) -> awc::Client {
         .finish()
 }
 
-/// What TLS trusts: the usual roots. Read once; every client shares it.
+/// What TLS trusts: the usual roots, and those of the system (or `SSL_CERT_FILE`): processors have private ones. Read once;
+/// every client shares it.
 static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has what TLS needs")
-        .with_root_certificates(actix_tls::connect::rustls_0_23::webpki_roots_cert_store())
+        .with_root_certificates(roots())
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 });
+
+fn roots() -> rustls::RootCertStore {
+    use actix_tls::connect::rustls_0_23::{native_roots_cert_store, webpki_roots_cert_store};
+    let mut roots = webpki_roots_cert_store();
+    match native_roots_cert_store() {
+        Ok(system) => roots.extend(system.roots),
+        Err(why) => debug!(why:%; "the system has no certificates"),
+    }
+    roots
+}
 
 impl Payload {
     /// Adds text that is JSON's own.

@@ -9,3 +9,4 @@ mod registering;
 mod response_url;
 mod restarts;
 mod stage;
+mod tls;
