@@ -19,12 +19,13 @@ use tokio::time::timeout;
 use crate::actors::Close;
 use crate::actors::clock::Clock;
 use crate::actors::keeper::{CloseStore, Keeper, WatchFigures};
+use crate::actors::lifetime;
 use crate::actors::listener::{Doorman, Endpoint, Listener};
 use crate::actors::questions::PAUSED;
 use crate::actors::statistics::Statistics;
 use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
 use crate::config::{Origin, SettingRow, Settings, StoreUrl};
-use crate::core::{Body, JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
+use crate::core::{Body, Census, JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
 use crate::protocols::{Session, deputy, gloom, native};
 use crate::store::sqlite::Options;
 use crate::store::{Recalled, Sqlite, Store, StoreError};
@@ -96,10 +97,15 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let about = Arc::new(about(settings, &bound));
 
     // They are read over HTTP only.
-    let figures = bound.http.is_some().then(|| Statistics::on_its_own_thread(clock));
+    let past = recovered.past();
+    let figures = bound.http.is_some().then(|| Statistics::on_its_own_thread(clock, past));
     let statistics = figures.as_ref().map(|(statistics, _)| statistics.clone());
     let notes = std::mem::take(&mut recovered.notes);
-    let (supervisor, keeper) = start(clock, recovered, statistics);
+    let ended = recovered.ended;
+    let (supervisor, keeper) = start(clock, recovered, past, statistics);
+    if let (Some((statistics, snapshots)), Some(keeper)) = (figures.clone(), keeper.clone()) {
+        actix_rt::spawn(lifetime::keep(ended, supervisor.clone(), statistics, snapshots, keeper));
+    }
     // One thread for everything is best on few cores (`benches/server`); more are for connections only.
     let threads: Vec<Arbiter> = (1..settings.threads).map(|_| Arbiter::new()).collect();
     let doorman = Doorman::new(limits.clone(), threads.iter().map(Arbiter::handle).collect());
@@ -196,6 +202,17 @@ struct Recovered {
     store: Option<Box<dyn Store>>,
     /// What the thread of outgoing calls has kept.
     notes: Vec<(Arc<str>, Body)>,
+    /// What had become of jobs when that was kept last.
+    ended: Census,
+}
+
+impl Recovered {
+    /// What became of jobs of which nothing else is left.
+    fn past(&self) -> Census {
+        let mut shown = Census::default();
+        self.queues.iter().for_each(|queue| shown += queue.census());
+        self.ended.beyond(&shown)
+    }
 }
 
 /// What the last process left, if it is kept at all.
@@ -207,12 +224,13 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
                 queues: Vec::new(),
                 store: None,
                 notes: Vec::new(),
+                ended: Census::default(),
             });
         }
         StoreUrl::File(folder) => folder,
     };
     let mut store: Box<dyn Store> = Box::new(Sqlite::open(folder, Options::default())?);
-    let mut notes = Vec::new();
+    let (mut notes, mut ended) = (Vec::new(), Census::default());
     let mut recovery = Recovery::new(clock.now(), limits.clone());
     let found = store.recover(BODIES_UP_TO, &mut |recalled| match recalled {
         Recalled::Live { job, body_bytes } => recovery.live(*job, body_bytes),
@@ -220,6 +238,9 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
             recovery.archived(&archived.id, archived.sequence, &archived.kind, archived.outcome);
         }
         Recalled::Note { key, value } if outside::is_ours(&key) => notes.push((key, value)),
+        Recalled::Note { key, value } if *key == *lifetime::ENDED => {
+            ended = Census::from_note(&value).unwrap_or_default();
+        }
         Recalled::Note { key, .. } => {
             if let Some(kind) = key.strip_prefix(PAUSED).and_then(|kind| TypeName::from_text(kind).ok()) {
                 recovery.paused(&kind);
@@ -236,7 +257,7 @@ fn recover(settings: &Settings, clock: Clock, limits: &Arc<Limits>) -> Result<Re
     }
     let (router, queues, records) = recovery.finish(found.next_sequence);
     store.commit(&records)?;
-    Ok(Recovered { router, queues, store: Some(store), notes })
+    Ok(Recovered { router, queues, store: Some(store), notes, ended })
 }
 
 /// At start, longer bodies stay in the store until they are needed.
@@ -246,6 +267,7 @@ const BODIES_UP_TO: usize = 256;
 fn start(
     clock: Clock,
     recovered: Recovered,
+    past: Census,
     statistics: Option<Addr<Statistics>>,
 ) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
     let Recovered { router, queues, store, .. } = recovered;
@@ -255,7 +277,7 @@ fn start(
             let supervisor = ctx.address();
             Keeper::start_in_arbiter(&Arbiter::new().handle(), move |_| Keeper::new(store, clock, supervisor))
         });
-        let supervisor = Supervisor::new(clock, router, queues, keeper.clone());
+        let supervisor = Supervisor::new(clock, router, queues, keeper.clone()).after(past);
         match statistics {
             Some(statistics) => supervisor.reporting_to(statistics),
             None => supervisor,
@@ -284,10 +306,11 @@ async fn drain(
     if let Some(http) = http {
         http.stop().await;
     }
-    if let Some(keeper) = keeper
-        && keeper.send(CloseStore).await.is_err()
-    {
-        warn!("the store was not closed in time; it is read more carefully at the next start");
+    if let Some(keeper) = keeper {
+        lifetime::keep_last(supervisor, keeper).await;
+        if keeper.send(CloseStore).await.is_err() {
+            warn!("the store was not closed in time; it is read more carefully at the next start");
+        }
     }
 }
 

@@ -30,7 +30,8 @@
 //! | [`keeper::CloseStore`] | `server` | keeper |
 //! | [`statistics::QueueReports`] | queue | statistics: its figures, at most once a second |
 //! | [`statistics::QueueDied`] | supervisor | statistics |
-//! | [`statistics::History`] | `web` | statistics |
+//! | [`statistics::History`], [`statistics::FiguresNow`] | `web` | statistics |
+//! | [`questions::HearQueue`], [`queue::ReportNow`] | `web` | supervisor, queue: tell the statistics how you stand |
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
 //! | [`pulse::Pulse`] | `web` | supervisor, keeper, statistics: are you there? |
 //! | [`browsing::List`], [`queue::BrowseQueue`] | whoever lists jobs | supervisor, queue |
@@ -46,6 +47,7 @@ pub mod browsing;
 pub mod clock;
 pub mod connection;
 pub mod keeper;
+pub mod lifetime;
 pub mod link;
 pub mod listener;
 pub mod pulse;

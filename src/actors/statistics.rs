@@ -29,15 +29,15 @@ pub struct Statistics {
 pub type Snapshots = watch::Receiver<Arc<Snapshot>>;
 
 impl Statistics {
-    /// Nothing has happened yet.
-    pub fn new(clock: Clock) -> (Statistics, Snapshots) {
+    /// Nothing has happened yet in this process; `past` became of jobs before it, beside those that queues came with.
+    pub fn new(clock: Clock, past: Census) -> (Statistics, Snapshots) {
         let (snapshots, readers) = watch::channel(Arc::default());
-        (Statistics { book: Book::new(clock.now()), clock, alarm: Alarm::default(), snapshots }, readers)
+        (Statistics { book: Book::new(clock.now(), past), clock, alarm: Alarm::default(), snapshots }, readers)
     }
 
     /// The same on a thread of its own.
-    pub fn on_its_own_thread(clock: Clock) -> (Addr<Statistics>, Snapshots) {
-        let (statistics, readers) = Statistics::new(clock);
+    pub fn on_its_own_thread(clock: Clock, past: Census) -> (Addr<Statistics>, Snapshots) {
+        let (statistics, readers) = Statistics::new(clock, past);
         (Statistics::start_in_arbiter(&Arbiter::new().handle(), move |_| statistics), readers)
     }
 }

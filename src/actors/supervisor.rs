@@ -40,7 +40,7 @@ pub struct Supervisor {
     restarts: Restarts,
     /// Queues that died, until the store has said what it has of them.
     dead: HashMap<QueueNo, Obituary>,
-    /// What became of the jobs of queues that died.
+    /// What became of the jobs of queues that died, and of those before this process.
     buried: Census,
     drain: Option<Draining>,
 }
@@ -90,6 +90,12 @@ impl Supervisor {
             buried: Census::default(),
             drain: None,
         }
+    }
+
+    /// The same, where `past` became of jobs that no queue knows any more.
+    pub fn after(mut self, past: Census) -> Supervisor {
+        self.buried = past;
+        self
     }
 
     /// The same, whose queues report to these statistics.

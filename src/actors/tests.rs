@@ -41,7 +41,7 @@ impl Server {
     /// The same, where its figures can be read too.
     async fn start_with_figures() -> (Server, Addr<Statistics>, Snapshots) {
         let (limits, clock) = (Arc::new(Limits::default()), Clock::start());
-        let (statistics, snapshots) = Statistics::on_its_own_thread(clock);
+        let (statistics, snapshots) = Statistics::on_its_own_thread(clock, Census::default());
         let router = Router::new(limits.clone());
         let mut keeper = None;
         let supervisor = Supervisor::create(|ctx| {

@@ -43,6 +43,40 @@ impl Census {
         }
     }
 
+    /// Only those that have ended, which were accepted too.
+    pub fn ended(&self) -> Census {
+        let Census { completed, failed, cancelled, expired, dropped, .. } = *self;
+        let accepted = completed + failed + cancelled + expired + dropped;
+        Census { accepted, completed, failed, cancelled, expired, dropped, ..Census::default() }
+    }
+
+    /// How many more have ended so than `other` knows.
+    pub fn beyond(&self, other: &Census) -> Census {
+        let more = Census {
+            completed: self.completed.saturating_sub(other.completed),
+            failed: self.failed.saturating_sub(other.failed),
+            cancelled: self.cancelled.saturating_sub(other.cancelled),
+            expired: self.expired.saturating_sub(other.expired),
+            dropped: self.dropped.saturating_sub(other.dropped),
+            ..Census::default()
+        };
+        more.ended()
+    }
+
+    /// Those that have ended, as a text for the store.
+    pub fn to_note(&self) -> String {
+        let Census { completed, failed, cancelled, expired, dropped, .. } = self;
+        format!("[{completed},{failed},{cancelled},{expired},{dropped}]")
+    }
+
+    /// As [`Census::to_note`] wrote it; nothing where it can't have been this.
+    pub fn from_note(note: &[u8]) -> Option<Census> {
+        let note = std::str::from_utf8(note).ok()?.strip_prefix('[')?.strip_suffix(']')?;
+        let numbers: Vec<u64> = note.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let [completed, failed, cancelled, expired, dropped] = numbers[..] else { return None };
+        Some(Census { completed, failed, cancelled, expired, dropped, ..Census::default() }.ended())
+    }
+
     /// Jobs that have not ended.
     pub fn live(&self) -> u64 {
         self.scheduled + self.queued + self.running
@@ -74,5 +108,35 @@ impl std::ops::SubAssign for Census {
         self.scheduled -= other.scheduled;
         self.queued -= other.queued;
         self.running -= other.running;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_is_kept_and_told_apart() {
+        let census = Census {
+            accepted: 21,
+            completed: 1,
+            failed: 2,
+            cancelled: 3,
+            expired: 4,
+            dropped: 5,
+            queued: 6,
+            ..Census::default()
+        };
+        let ended = census.ended();
+        assert!(census.is_balanced() && ended.is_balanced());
+        assert_eq!((ended.accepted, ended.live()), (15, 0));
+        assert_eq!(Census::from_note(census.to_note().as_bytes()), Some(ended));
+        for other in ["", "[]", "[1,2,3,4]", "[1,2,3,4,5,6]", "[1,2,3,4,-5]", "1,2,3,4,5"] {
+            assert_eq!(Census::from_note(other.as_bytes()), None, "{other}");
+        }
+        // What the store shows by itself is not counted twice, and what it shows beyond is not taken away.
+        let shown = Census { accepted: 5, completed: 1, failed: 4, ..Census::default() };
+        let beyond = ended.beyond(&shown);
+        assert_eq!(beyond, Census { accepted: 12, cancelled: 3, expired: 4, dropped: 5, ..Census::default() });
     }
 }

@@ -66,9 +66,11 @@ struct Row {
 }
 
 impl Book {
-    /// An empty one.
-    pub fn new(now: Now) -> Book {
-        Book::with_histories(now, MAX_HISTORIES)
+    /// An empty one, where `past` became of jobs that no queue knows any more.
+    pub fn new(now: Now, past: Census) -> Book {
+        let mut book = Book::with_histories(now, MAX_HISTORIES);
+        (book.total.census, book.buried) = (past, past);
+        book
     }
 
     fn with_histories(now: Now, max_histories: usize) -> Book {

@@ -41,6 +41,38 @@ fn a_receipt_outlives_the_server() {
 }
 
 #[test]
+fn counters_outlive_the_server_and_the_records() {
+    let mut server = durable_server();
+    let mut http = http(&server);
+    for (id, more) in [("gone", ""), ("short", r#","keep_ms":0"#), ("light", r#","durable":false"#), ("kept", "")] {
+        submit(&mut http, id, "t", more);
+        let taken = take(&mut http, "t");
+        complete(&mut http, &taken, "0");
+    }
+    submit(&mut http, "cancelled", "t", "");
+    http.post("/jobs/cancelled/cancel", "{}").expect(200);
+    for id in ["gone", "cancelled"] {
+        http.delete(&path_of(id)).expect(204);
+    }
+    submit(&mut http, "waits", "u", "");
+    let expected = value!({"accepted": 6, "completed": 4, "failed": 0, "cancelled": 1, "queued": 1});
+    expect_counts(&mut http, &expected);
+    server.term();
+    server.wait();
+    let server = after_kill9(server);
+    expect_counts(&mut self::http(&server), &expected);
+    // And it is still so when nothing happened in between, nor was there time for anything.
+    let server = after_kill9(server);
+    let mut http = self::http(&server);
+    expect_counts(&mut http, &expected);
+    let taken = take(&mut http, "u");
+    complete(&mut http, &taken, "0");
+    expect_counts(&mut http, &value!({"accepted": 6, "completed": 5, "cancelled": 1, "queued": 0}));
+    let server = after_kill9(server);
+    expect_counts(&mut self::http(&server), &value!({"accepted": 6, "completed": 5, "cancelled": 1, "queued": 0}));
+}
+
+#[test]
 fn receipts_of_many_queues_outlive_the_server() {
     // Queues are numbered anew: those of before that have no job left are not there any more.
     let server = durable_server();

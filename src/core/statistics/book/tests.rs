@@ -329,7 +329,7 @@ fn accepted(queue: QueueNo, accepted: u64) -> Report {
 
 #[test]
 fn quiet_queues_are_shared_between_snapshots() {
-    let mut book = Book::new(at(START));
+    let mut book = Book::new(at(START), Census::default());
     book.enter(at(START), accepted(0, 1));
     book.enter(at(START), accepted(1, 1));
     let first = book.publish(at(START)).unwrap();
@@ -371,7 +371,7 @@ fn the_queue_that_is_quiet_longest_gives_its_history_to_one_that_wants_it() {
 
 #[test]
 fn what_a_store_gave_back_did_not_happen_now() {
-    let mut book = Book::new(at(START));
+    let mut book = Book::new(at(START), Census::default());
     book.enter(at(START), Report { restored: true, ..accepted(0, 1_000) });
     book.enter(at(START), accepted(0, 1_003));
     let snapshot = (1..3).filter_map(|seconds| book.publish(at(START + seconds * 1_000_000))).last().unwrap();
@@ -381,7 +381,7 @@ fn what_a_store_gave_back_did_not_happen_now() {
 
 #[test]
 fn a_type_that_comes_back_has_one_row() {
-    let mut book = Book::new(at(START));
+    let mut book = Book::new(at(START), Census::default());
     book.enter(at(START), accepted(0, 7));
     book.enter(at(START), accepted(TYPES, 2));
     let snapshot = book.publish(at(START)).unwrap();
