@@ -32,7 +32,7 @@ impl Scene {
         let kinds =
             (0..QUEUES).map(|queue| TypeName::from_text(&format!("type.number.{queue}")).expect("it is a name"));
         let now = at(1_700_000_000_000_000);
-        let mut scene = Scene { book: Book::new(now), now, kinds: kinds.collect(), accepted: 0 };
+        let mut scene = Scene { book: Book::new(now, Census::default()), now, kinds: kinds.collect(), accepted: 0 };
         scene.report(QUEUES);
         scene.pass(600);
         scene

@@ -1,5 +1,7 @@
 //! What a processor says of itself: when it registers, and whenever it is asked for `/meta`.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use bytes::BytesMut;
 
@@ -85,18 +87,41 @@ pub struct Registration {
     pub card: Card,
     /// When, in milliseconds since 1970.
     pub connected_ms: u64,
+    /// What the processor has done since.
+    pub counts: Counts,
+}
+
+/// What a processor has done.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Items that it completed.
+    pub processed: u64,
+    /// Attempts that it failed.
+    pub failed: u64,
+    /// How long the completed ones took, together.
+    pub took: Duration,
+}
+
+impl Counts {
+    /// How long a completed item took, in milliseconds.
+    pub fn average_ms(&self) -> Option<f64> {
+        let average = self.took.as_secs_f64() * 1_000.0 / self.processed as f64;
+        // To a thousandth: more digits tell nobody anything.
+        (self.processed > 0).then_some((average * 1_000.0).round() / 1_000.0)
+    }
 }
 
 impl Registration {
     /// As it is written into the store.
     pub fn to_note(&self) -> Body {
-        let Registration { card, connected_ms } = self;
+        let Registration { card, connected_ms, counts: Counts { processed, failed, took } } = self;
+        let took_us = took.as_micros();
         let Card { id, name, spelling, concurrency, lease_ms, .. } = card;
         let mut out = BytesMut::new();
         out.extend_from_slice(b"{\"url\":");
         json::write_string(&mut out, spelling);
         let rest = format!(
-            ",\"id\":{},\"name\":{},\"concurrency\":{concurrency},\"lease_ms\":{lease_ms},\"connected_ms\":{connected_ms}}}",
+            ",\"id\":{},\"name\":{},\"concurrency\":{concurrency},\"lease_ms\":{lease_ms},\"connected_ms\":{connected_ms},\"processed\":{processed},\"failed\":{failed},\"took_us\":{took_us}}}",
             id.token(),
             name.token()
         );
@@ -107,8 +132,16 @@ impl Registration {
     /// As it was written; none where it can't have been this.
     pub fn from_note(note: &[u8]) -> Option<Registration> {
         let card = Card::parse(note, 1).ok()?;
-        let [connected_ms] = json::object(note, 1, &["connected_ms"]).ok()?;
-        Some(Registration { card, connected_ms: fields::number(connected_ms, 0, "connected_ms").ok()?? })
+        let [connected_ms, processed, failed, took_us] =
+            json::object(note, 1, &["connected_ms", "processed", "failed", "took_us"]).ok()?;
+        let number = |raw| fields::number(raw, 0, "").ok();
+        let count = |raw| Some(number(raw)?.unwrap_or(0));
+        let counts = Counts {
+            processed: count(processed)?,
+            failed: count(failed)?,
+            took: Duration::from_micros(count(took_us)?),
+        };
+        Some(Registration { card, connected_ms: number(connected_ms)??, counts })
     }
 }
 
@@ -192,7 +225,9 @@ mod tests {
     #[test]
     fn a_registration_comes_back_from_its_note() {
         let card = card(r#"{"id":"p\"1","name":"n\\é","url":"https://a/b","concurrency":3,"lease_ms":5}"#).unwrap();
-        let registration = Registration { card, connected_ms: 7 };
+        let counts = Counts { processed: 3, failed: 1, took: Duration::from_micros(4_500) };
+        assert_eq!(counts.average_ms(), Some(1.5));
+        let registration = Registration { card, connected_ms: 7, counts };
         assert_eq!(Registration::from_note(&registration.to_note()), Some(registration));
         assert_eq!(Registration::from_note(b"{}"), None);
     }

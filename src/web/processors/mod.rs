@@ -2,7 +2,7 @@
 //!
 //! | file | its noun |
 //! |---|---|
-//! | `card` | what a processor says of itself: registration, `/meta`; pure |
+//! | `card` | what a processor says of itself: registration, `/meta`; what is kept of it; pure |
 //! | `verdict` | what its answer to an item means; pure |
 //! | `processor` | the actor of one processor |
 //! | `registry` | the actor that knows them all |

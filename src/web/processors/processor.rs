@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::card::{Card, Meta, Registration};
+use super::card::{Card, Counts, Meta, Registration};
 use super::registry::{Left, Registry};
 use super::verdict::{Setback, Verdict, error_text, verdict};
 use crate::actors::alarm::Alarm;
@@ -32,7 +32,7 @@ use crate::core::{
     Request, Ticket, TypeName,
 };
 use crate::web::outgoing::{self, Call, Client, Failure, Payload};
-use crate::web::outside::{Hall, wall_ms};
+use crate::web::outside::{Hall, PROCESSOR, key, wall_ms};
 
 /// A whole answer to an item must be here in this time (`spec/processors.md`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -68,27 +68,14 @@ pub struct Standing {
     pub is_up: bool,
     /// What it said of itself last.
     pub meta: Meta,
-    /// Items that it completed.
-    pub processed: u64,
-    /// Attempts that it failed.
-    pub failed: u64,
-    /// How long the completed ones took, together.
-    pub took: Duration,
+    /// What it has done.
+    pub counts: Counts,
     /// Items that it has.
     pub in_hand: usize,
     /// Those of them that it has accepted, and will speak of.
     pub accepted: usize,
     /// When it last answered a check well, in milliseconds since 1970.
     pub last_seen_ms: Option<u64>,
-}
-
-impl Standing {
-    /// How long a completed item took, in milliseconds.
-    pub fn average_ms(&self) -> Option<f64> {
-        let average = self.took.as_secs_f64() * 1_000.0 / self.processed as f64;
-        // To a thousandth: more digits tell nobody anything.
-        (self.processed > 0).then_some((average * 1_000.0).round() / 1_000.0)
-    }
 }
 
 /// One processor.
@@ -258,13 +245,13 @@ impl Processor {
     fn finish(&mut self, id: &JobId, item: Item, answer: Answer) -> Request {
         let claim = item.claim;
         {
-            let mut standing = self.standing.borrow_mut();
+            let counts = &mut self.standing.borrow_mut().counts;
             match &answer {
                 Answer::Complete(_) => {
-                    standing.processed += 1;
-                    standing.took += item.since.elapsed();
+                    counts.processed += 1;
+                    counts.took += item.since.elapsed();
                 }
-                Answer::Fail { .. } => standing.failed += 1,
+                Answer::Fail { .. } => counts.failed += 1,
                 Answer::Touch { .. } | Answer::Release { .. } => {}
             }
         }
@@ -343,7 +330,7 @@ impl Processor {
             self.in_hand.iter().filter(|(_, item)| item.until <= now).map(|(id, _)| id.clone()).collect();
         for id in late {
             if let Some(item) = self.in_hand.remove(&id) {
-                self.standing.borrow_mut().failed += 1;
+                self.standing.borrow_mut().counts.failed += 1;
                 self.let_go(item, None);
             }
         }
@@ -356,7 +343,22 @@ impl Processor {
         }
     }
 
+    /// Keeps what it has done, for the next process. Without room it is kept another time.
+    fn keep_counts(&mut self) {
+        let counts = self.standing.borrow().counts;
+        if std::mem::replace(&mut self.registration.counts, counts) != counts {
+            let note = (key(PROCESSOR, &self.card().id.text()), Some(self.registration.to_note()));
+            let hall = self.hall.clone();
+            actix_rt::spawn(async move {
+                if let Err(refusal) = hall.keep(vec![note]).await {
+                    debug!(why = refusal.code(); "what a processor has done could not be kept");
+                }
+            });
+        }
+    }
+
     fn begin_check(&mut self, now: Instant, me: Addr<Processor>) {
+        self.keep_counts();
         self.checked_at = now;
         self.next_check = Some(now + self.hall.check_every);
         if self.check.as_ref().is_some_and(|check| !check.is_finished()) {
@@ -558,6 +560,7 @@ impl Handler<Close> for Processor {
                 self.finish(&id, item, Answer::Release { delay_ms: 0 });
             }
         }
+        self.keep_counts();
         self.registry.do_send(Left { id: self.card().id.clone(), processor: ctx.address() });
         self.leave(ctx);
     }

@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use log::{info, warn};
 use tokio::time::Instant;
 
-use super::card::{Card, MAX_CONCURRENCY, Meta, Registration, invalid_url};
+use super::card::{Card, Counts, MAX_CONCURRENCY, Meta, Registration, invalid_url};
 use super::processor::{Adopt, Complete, NoMeta, NotTaken, Orphan, Processor, Retire, Standing, meta_of, peer_name};
 use super::usage::Usage;
 use crate::actors::browsing::List;
@@ -106,7 +106,8 @@ impl Registry {
         let id = registration.card.id.clone();
         self.remove(&id, Retire::Replaced);
         let last_seen_ms = health.is_up().then(wall_ms);
-        let standing = Standing { is_up: health.is_up(), meta, last_seen_ms, ..Standing::default() };
+        let counts = registration.counts;
+        let standing = Standing { is_up: health.is_up(), meta, last_seen_ms, counts, ..Standing::default() };
         let standing = Rc::new(RefCell::new(standing));
         let address = Processor::new(self.hall.clone(), me, registration.clone(), health, standing.clone()).start();
         for name in names_of(&registration.card) {
@@ -239,7 +240,7 @@ impl Handler<Register> for Registry {
         let hall = self.hall.clone();
         let called_back = async move {
             let meta = call_back(&hall, &card).await?;
-            let registration = Registration { card, connected_ms: wall_ms() };
+            let registration = Registration { card, connected_ms: wall_ms(), counts: Counts::default() };
             let id = registration.card.id.text().into_owned();
             hall.keep(vec![(key(PROCESSOR, &id), Some(registration.to_note()))]).await?;
             Ok::<_, Problem>((registration, meta))
@@ -362,9 +363,9 @@ fn write_processor(out: &mut BytesMut, entry: &Entry) {
         .text("state", if standing.is_up { "up" } else { "down" })
         .maybe_number("cpu", standing.meta.cpu)
         .maybe_number("memory", standing.meta.memory.map(|bytes| bytes as f64))
-        .maybe_number("average_ms", standing.average_ms())
-        .integer("processed", standing.processed)
-        .integer("failed", standing.failed)
+        .maybe_number("average_ms", standing.counts.average_ms())
+        .integer("processed", standing.counts.processed)
+        .integer("failed", standing.counts.failed)
         .integer("in_hand", standing.in_hand as u64)
         .integer("accepted", standing.accepted as u64)
         .integer("concurrency", card.concurrency)

@@ -190,13 +190,18 @@ fn processors_are_known_over_a_restart_and_checked_again() {
     server.register(&here, json!({"concurrency": 2}));
     server.register(&gone, json!({}));
     let manager = server.get_path("/meta").json()["id"].clone();
+    assert_eq!(server.reduce(&json!({"processors": ["here"], "data": 7}))["data"], 7);
     let before = server.processor("here");
+    // What it has done is kept with the next check.
+    let checks = here.checks();
+    eventually("checks", || (here.checks() > checks + 1).then_some(()));
+    assert_eq!(server.post_path("/api/v1/jobs", &json!({"type": "nobody"})).status, 201);
     gone.die();
     let server = Server::with_store(server.kill9_keeping_its_folder(), &store);
     assert_eq!(server.get_path("/meta").json()["id"], manager, "the same manager");
     server.expect_state("here", "up");
     let after = server.processor("here");
-    for same in ["url", "name", "concurrency", "lease_ms", "connected_on"] {
+    for same in ["url", "name", "concurrency", "lease_ms", "connected_on", "processed", "failed", "average_ms"] {
         assert_eq!(after[same], before[same], "{same}");
     }
     assert_eq!(server.processor("gone")["state"], "down");
