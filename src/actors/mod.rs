@@ -35,7 +35,7 @@
 //! | [`supervisor::Survey`], [`queue::SurveyQueue`] | whoever asks | supervisor, queue |
 //! | [`pulse::Pulse`] | `web` | supervisor, keeper, statistics: are you there? |
 //! | [`browsing::List`], [`queue::BrowseQueue`] | whoever lists jobs | supervisor, queue |
-//! | [`questions::Roll`], [`queue::Hold`] | whoever lists peers | supervisor, queue |
+//! | [`questions::Roll`], [`queue::Hold`], [`queue::WhoIsAway`] | whoever lists peers | supervisor, queue |
 //! | [`questions::SetPaused`], [`queue::Pause`] | an operator | supervisor, queue |
 //! | [`questions::Disconnect`] | an operator | supervisor |
 //! | `Unearthed`, [`queue::Revive`] | the store's answer | supervisor, queue |

@@ -11,9 +11,9 @@ use log::info;
 
 use super::Close;
 use super::keeper::KeepNotes;
-use super::queue::{HasWorked, Hold, Pause, QueueActor, ReportNow, SurveyQueue};
+use super::queue::{HasWorked, Hold, Pause, QueueActor, ReportNow, SurveyQueue, WhoIsAway};
 use super::supervisor::Supervisor;
-use crate::core::{Body, Holding, JobId, Peer, PeerName, QueueNo, TypeName};
+use crate::core::{Away, Body, Holding, JobId, Peer, PeerName, QueueNo, TypeName};
 
 /// What a note of a paused queue is called: its type comes behind.
 pub const PAUSED: &str = "paused/";
@@ -92,7 +92,7 @@ pub enum Role {
     Master,
 }
 
-/// Who is connected?
+/// Who is connected? And who works without being so, as far as that is easily found.
 #[derive(Message)]
 #[rtype(result = "Vec<PeerFigures>")]
 pub struct Roll {
@@ -129,6 +129,9 @@ pub struct PeerFigures {
 
 /// A worker of more types is asked about in so many queues only: a list must not ask all queues.
 const ASKED_QUEUES: usize = 16;
+
+/// Workers that are not connected are looked for in so many queues, those with the newest jobs.
+const SEARCHED_QUEUES: usize = 64;
 
 impl Handler<Roll> for Supervisor {
     type Result = ResponseFuture<Vec<PeerFigures>>;
@@ -172,6 +175,10 @@ impl Handler<Roll> for Supervisor {
         }
         let asked: Vec<(Addr<QueueActor>, Vec<Peer>)> =
             asked.into_iter().filter_map(|(queue, peers)| Some((self.address_of(queue)?, peers))).collect();
+        let away = match role {
+            Role::Worker => self.newest_queues(),
+            Role::Master => Vec::new(),
+        };
         Box::pin(async move {
             for (queue, peers) in asked {
                 // One that dies meanwhile holds nothing.
@@ -179,8 +186,46 @@ impl Handler<Roll> for Supervisor {
                     add(&mut roll, holding);
                 }
             }
+            for (kind, queue) in away {
+                for away in queue.send(WhoIsAway).await.unwrap_or_default() {
+                    add_away(&mut roll, &kind, away, limit);
+                }
+            }
             roll
         })
+    }
+}
+
+impl Supervisor {
+    /// The queues with the newest jobs.
+    fn newest_queues(&self) -> Vec<(TypeName, Addr<QueueActor>)> {
+        let newest = self.router.by_newest().into_iter().take(SEARCHED_QUEUES);
+        newest.filter_map(|(_, queue)| Some((self.router.kind_of(queue).clone(), self.address_of(queue)?))).collect()
+    }
+}
+
+/// A worker that is not connected follows those that are, where there is room. One may be connected again, with another poll.
+fn add_away(roll: &mut Vec<PeerFigures>, kind: &TypeName, away: Away, limit: usize) {
+    let Away { peer, name, jobs } = away;
+    if let Some(figures) = roll.iter_mut().find(|figures| figures.name == name) {
+        if !figures.types.contains(kind) {
+            figures.types.push(kind.clone());
+        }
+        figures.jobs.extend(jobs);
+    } else if roll.len() < limit {
+        let since_ms = jobs.iter().map(|(_, since_ms)| *since_ms).min().unwrap_or_default();
+        let types = vec![kind.clone()];
+        roll.push(PeerFigures {
+            peer,
+            name,
+            address: None,
+            since_ms,
+            types,
+            submitted: 0,
+            completed: 0,
+            failed: 0,
+            jobs,
+        });
     }
 }
 

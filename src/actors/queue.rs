@@ -15,7 +15,8 @@ use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
 use crate::core::record::StoredJob;
 use crate::core::{
-    Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Notice, Now, Outbox, Peer, Queue, Request,
+    Away, Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Notice, Now, Outbox, Peer, Queue,
+    Request,
 };
 
 /// A queue and the peers it knows.
@@ -353,6 +354,20 @@ impl Handler<Hold> for QueueActor {
     fn handle(&mut self, Hold { peers }: Hold, _: &mut Self::Context) -> Self::Result {
         let now = self.now();
         actix::MessageResult(self.queue.holdings(now, &peers))
+    }
+}
+
+/// Who holds jobs and is not connected?
+#[derive(Message)]
+#[rtype(result = "Vec<Away>")]
+pub struct WhoIsAway;
+
+impl Handler<WhoIsAway> for QueueActor {
+    type Result = actix::MessageResult<WhoIsAway>;
+
+    fn handle(&mut self, _: WhoIsAway, _: &mut Self::Context) -> Self::Result {
+        let now = self.now();
+        actix::MessageResult(self.queue.away(now))
     }
 }
 

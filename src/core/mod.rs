@@ -65,7 +65,7 @@ pub use deadlines::{Moment, Now};
 pub use demand::Demand;
 pub use job::{Body, JobId, OnMasterGone, Peer, PeerName, Policy, QueueNo, Request, TypeName};
 pub use limits::Limits;
-pub use queue::{Bereaved, Holding, Queue, Standing};
+pub use queue::{Away, Bereaved, Holding, Queue, Standing};
 pub use recovery::Recovery;
 pub use report::{Browse, Found, JobState, Report, Why};
 pub use router::{Router, Routes};

@@ -255,6 +255,11 @@ impl Router {
         self.by_type.get(kind).copied()
     }
 
+    /// The type of this queue.
+    pub fn kind_of(&self, queue: QueueNo) -> &TypeName {
+        &self.queues[queue as usize].kind
+    }
+
     /// The queues that have jobs in memory, the one with the newest job first: what no job of it is newer than, and its number.
     pub fn by_newest(&self) -> Vec<(u64, QueueNo)> {
         let numbered = self.queues.iter().zip(0..);

@@ -50,8 +50,7 @@ impl Queue {
 
     /// Workers that hold jobs and are not connected: between two polls that is usual. A walk over what runs.
     pub(super) fn workers_away(&self) -> u32 {
-        let runs = self.runs.iter().map(|(_, run)| run);
-        let away = runs.filter(|run| run.outlives && !self.workers.has_joined(run.worker));
+        let away = self.runs.iter().map(|(_, run)| run).filter(|run| self.is_away(run));
         bounded(away.map(|run| &run.worker_name).collect::<HashSet<_>>().len())
     }
 

@@ -42,7 +42,7 @@ use super::masters::Masters;
 use super::statistics::Meter;
 use super::waiting::{Slot, Waiting};
 use super::workers::Workers;
-pub use reports::Holding;
+pub use reports::{Away, Holding};
 use said::Said;
 use stowage::Stowage;
 

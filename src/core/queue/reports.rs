@@ -1,12 +1,14 @@
 //! What people ask of a queue: a job, its end, lists of jobs, who works on what.
 
+use std::collections::HashMap;
+
 use super::super::command::{Notice, Outbox, Refusal};
 use super::super::deadlines::Now;
-use super::super::job::{Body, Job, JobId, Outcome, Peer, Request, State};
+use super::super::job::{Body, Job, JobId, Outcome, Peer, PeerName, Request, State};
 use super::super::record::{Progress, StoredJob, StoredState};
 use super::super::report::{Browse, Found, JobState, Report, Why};
 use super::records::{progress, wall};
-use super::{Queue, is_queued, sequence_at};
+use super::{Queue, Run, is_queued, sequence_at};
 
 /// More priorities than this are not walked through for a figure.
 const LANES_LOOKED_AT: usize = 1_000;
@@ -21,6 +23,17 @@ pub struct Holding {
     /// Attempts that it failed.
     pub failed: u64,
     /// The jobs it has in hand, and since when (milliseconds since 1970).
+    pub jobs: Vec<(JobId, u64)>,
+}
+
+/// A worker that holds jobs and is not connected, such as one between two polls.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Away {
+    /// The peer that it was when it got the first of them.
+    pub peer: Peer,
+    /// How it is called.
+    pub name: PeerName,
+    /// The jobs of this type that it has in hand, and since when (milliseconds since 1970).
     pub jobs: Vec<(JobId, u64)>,
 }
 
@@ -58,6 +71,25 @@ impl Queue {
             Holding { peer, completed: worker.completed, failed: worker.failed, jobs: jobs.collect() }
         });
         holdings.collect()
+    }
+
+    /// The workers that hold jobs of this type and are not connected. A walk over what runs.
+    pub fn away(&self, now: Now) -> Vec<Away> {
+        let mut away: Vec<Away> = Vec::new();
+        let mut places: HashMap<PeerName, usize> = HashMap::new();
+        for (_, run) in self.runs.iter().filter(|(_, run)| self.is_away(run)) {
+            let place = *places.entry(run.worker_name.clone()).or_insert_with(|| {
+                away.push(Away { peer: run.worker, name: run.worker_name.clone(), jobs: Vec::new() });
+                away.len() - 1
+            });
+            away[place].jobs.push((self.jobs[run.job as usize].id.clone(), wall(now, run.started)));
+        }
+        away
+    }
+
+    /// Whether the worker of this run is not connected, but lives by no connection.
+    pub(super) fn is_away(&self, run: &Run) -> bool {
+        run.outlives && !self.workers.has_joined(run.worker)
     }
 
     /// Since when the job that has been queued longest is, in milliseconds since 1970. With more than a thousand

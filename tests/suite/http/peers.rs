@@ -108,6 +108,36 @@ fn masters_are_listed() {
 }
 
 #[test]
+fn an_http_worker_is_listed_between_its_polls_too() {
+    let server = Server::start();
+    let mut http = http(&server);
+    let mine = |http: &mut Http| {
+        let workers = http.get("/workers").json(200);
+        let items = workers["items"].as_array().expect("a list").clone();
+        items.into_iter().filter(|worker| worker["name"] == "w1").collect::<Vec<Value>>()
+    };
+    for id in ["a", "b"] {
+        submit(&mut http, id, id, "");
+    }
+    let first = all_assigned(http.get("/assignments?type=a&wait=20&worker=w1")).remove(0);
+    let seen = mine(&mut http);
+    assert_eq!((seen.len(), &seen[0]["job"], &seen[0]["protocol"]), (1, &value!("a"), &value!("http")), "{seen:?}");
+    assert!(seen[0]["since"].is_string());
+    // It works on something else, too, and polls again: it is still one worker.
+    let second = all_assigned(http.get("/assignments?type=b&wait=20&worker=w1")).remove(0);
+    let mut poller = self::http(&server);
+    poller.start_get("/assignments?type=c&wait=20&worker=w1");
+    wait_for_workers(&server, "c", 1);
+    let seen = mine(&mut http);
+    assert_eq!((seen.len(), seen[0]["jobs"].as_array().map(Vec::len)), (1, Some(2)), "{seen:?}");
+    assert_eq!(seen[0]["types"].as_array().map(Vec::len), Some(3), "{seen:?}");
+    complete(&mut http, &first, "0");
+    complete(&mut http, &second, "0");
+    let seen = mine(&mut http);
+    assert_eq!((seen.len(), &seen[0]["job"], &seen[0]["types"]), (1, &Value::Null, &value!(["c"])), "{seen:?}");
+}
+
+#[test]
 fn a_worker_that_is_disconnected_gives_its_job_back() {
     let server = Server::start();
     let mut http = http(&server);
