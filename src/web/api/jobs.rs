@@ -152,6 +152,9 @@ fn fate(out: &mut BytesMut, fate: &Result<(JobId, JobState), Problem>) {
         Err(problem) => {
             object.object("error", |error| {
                 error.text("code", problem.code()).text("detail", problem.detail());
+                if let Some(field) = problem.field() {
+                    error.text("field", field);
+                }
             });
         }
     }

@@ -58,6 +58,8 @@ pub struct BatchItem {
 pub struct BatchError {
     pub code: String,
     pub detail: String,
+    /// The field that is wrong.
+    pub field: Option<String>,
 }
 
 /// A job that was accepted.

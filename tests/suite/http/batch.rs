@@ -23,6 +23,7 @@ fn each_job_of_a_batch_is_answered_in_its_place() {
         let members = error.as_object().unwrap_or_else(|| panic!("expected an error at {place}, got {answer}"));
         assert!(members.contains_key("code") && members.contains_key("detail"), "got {answer}");
         assert!(error["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "got {answer}");
+        assert_eq!(error["field"].is_string(), error["code"] == "invalid_field", "got {answer}");
         assert!(code.is_empty() || error["code"] == code, "expected {code} at {place}, got {answer}");
     }
     for id in ["taken", "a", "b"] {
