@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use procession::config::{self, Invocation};
 use procession::{cli, logging, server};
 
+/// Messages come and go in bursts, more than glibc's caches hold; and what a burst took goes back to the system by itself.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let invocation = match config::load(std::env::args_os(), |name| std::env::var_os(name)) {
         Ok(invocation) => invocation,

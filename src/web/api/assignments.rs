@@ -4,6 +4,8 @@
 //! restart of the server. If the caller goes before the whole answer is written, the jobs in it go back at once; if it goes
 //! after that, they go back when their leases end.
 
+use std::time::Duration;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
@@ -11,7 +13,7 @@ use bytes::BytesMut;
 use super::reading::{self, Word};
 use super::{USUAL_ANSWER, caller, job_of, json, writing};
 use crate::core::job::MAX_NAME;
-use crate::core::{Answer, Assignment, Deed, JobId, JobState, PeerName, Refusal, Ticket};
+use crate::core::{Answer, Assignment, Deed, JobId, JobState, PeerName, Refusal, Ticket, TypeName};
 use crate::web::Site;
 use crate::web::api::schema;
 use crate::web::body;
@@ -39,24 +41,40 @@ const MAX_JOBS: usize = 100;
     )
 )]
 pub async fn poll(site: web::Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string())?;
-    let types = query.types()?;
-    if types.is_empty() {
-        return Err(Problem::invalid_field("type", "name at least one type: type=T"));
-    }
-    let (wait, most) = (query.wait_of_poll()?, query.number("max", 1, MAX_JOBS)?);
-    let worker = match query.value("worker") {
-        Some(name) if !name.is_empty() => worker_named(name)?,
-        Some(_) | None => caller(&request),
-    };
+    let asked = Asked::read(&request)?;
     if site.is_draining() {
         return Ok(nothing());
     }
+    let Asked { worker, types, most, wait } = asked;
     let jobs = tokio::select! {
         jobs = site.desk.poll(worker, request.peer_addr(), types, most as u32, wait) => jobs?,
         () = site.drained() => return Ok(nothing()),
     };
     if jobs.is_empty() { Ok(nothing()) } else { Ok(handed_out(&site, jobs)) }
+}
+
+/// What a poll asks for. Its query isn't kept while it waits: many wait at a time.
+struct Asked {
+    worker: PeerName,
+    types: Vec<TypeName>,
+    most: usize,
+    wait: Duration,
+}
+
+impl Asked {
+    fn read(request: &HttpRequest) -> Result<Asked, Problem> {
+        let query = Query::parse(request.query_string())?;
+        let types = query.types()?;
+        if types.is_empty() {
+            return Err(Problem::invalid_field("type", "name at least one type: type=T"));
+        }
+        let (wait, most) = (query.wait_of_poll()?, query.number("max", 1, MAX_JOBS)?);
+        let worker = match query.value("worker") {
+            Some(name) if !name.is_empty() => worker_named(name)?,
+            Some(_) | None => caller(request),
+        };
+        Ok(Asked { worker, types, most, wait })
+    }
 }
 
 fn worker_named(name: &str) -> Result<PeerName, Problem> {
