@@ -119,6 +119,9 @@ impl AsyncRead for Wire {
             if buffer.filled().len() > before {
                 this.reading.impose();
             }
+        } else if read.is_pending() {
+            // Its request takes longer: a poll that waits should hold little.
+            this.reading.timer = None;
         }
         read
     }
