@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::Site;
 use super::outside::wall_ms;
+use super::pages::doors::Doors;
 use super::pages::goal::Goal;
 use super::pages::link::Link;
 use super::pages::load::load;
@@ -181,7 +182,8 @@ async fn keep_current(site: web::Data<Site>, channel: Rc<Channel>, href: String,
         let (begun, begun_ms) = (Instant::now(), wall_ms());
         snapshots.borrow_and_update();
         let now_ms = begun_ms / clock_ms * clock_ms;
-        let view = View { now_ms, here: link.clone(), theme: Theme::Auto, live: true, word: None };
+        let view =
+            View { now_ms, here: link.clone(), theme: Theme::Auto, live: true, word: None, doors: Doors::default() };
         let loaded = load(&site, &view, &goal).await;
         channel.state.borrow_mut().become_of(loaded.page.regions);
         channel.loaded_ms.send_replace(begun_ms);

@@ -2,24 +2,23 @@
 //!
 //! A deed touches what its question showed and nothing that came later, and it is written to the log.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::future::join_all;
+use tokio::time::timeout;
 
-use super::deed::{self, Deed, Question, Things};
-use super::failures::group_of;
-use super::form::curl;
-use super::jobs::Filter;
+use super::deed::{self, Deed};
+use super::goal::Goal;
+use super::jobs::{Filter, counted};
 use super::link::{self, Link};
-use super::load::{kind_of, list, of_kind, queue_page, whole_chunk};
+use super::load::{of_kind, queue_page};
+use super::question::{Search, newest, question, states};
 use super::serve::{LIVE, THEME, YEAR, answer, local, see_other, set_cookie, view};
 use super::submit::Form;
 use super::view::{Place, Theme, View, Word};
 use super::{fault, words};
-use crate::core::{self, Browse, JobId, JobState, Peer, Refusal, Report, TypeName};
+use crate::core::{self, JobId, JobState, Peer, Refusal, TypeName};
 use crate::web::api::jobs::new_id;
 use crate::web::api::reading::Submissions;
 use crate::web::api::{caller, log_deed, queues};
@@ -27,12 +26,10 @@ use crate::web::outside::wall_ms;
 use crate::web::problem::Problem;
 use crate::web::{Site, body};
 
-/// A deed on all that match touches so many jobs at most; the question says so.
-const MOST: usize = 100_000;
-/// A question counts for so long at most.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// So many of the jobs are shown.
-const SAMPLE: usize = 5;
+/// A deed on all that match goes on for so long; then it says that there are more.
+const ROUND: Duration = Duration::from_secs(20);
+/// The next page shows what was done to a queue when the figures do, which are made once a second.
+const SHOWN_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// What forms sent, as pairs.
 async fn sent(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<Link, Problem> {
@@ -105,7 +102,7 @@ async fn submitted(
 /// The first step of a deed: how many, which, and what then happens.
 pub async fn ask(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
     let view = view(&request);
-    match question(&site, &view.here).await {
+    match question(&site, &view).await {
         Ok(question) => answer(StatusCode::OK, &view, &deed::page(&question)),
         Err(why) => {
             let page = fault::refused(Place::Jobs, why, local(view.here.value("back")));
@@ -114,183 +111,23 @@ pub async fn ask(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
     }
 }
 
-async fn question(site: &Site, asked: &Link) -> Result<Question, &'static str> {
-    let deed = Deed::parse(asked.value("deed")).ok_or("There is no such deed.")?;
-    let ids: Vec<&str> = asked.values("id").collect();
-    let back = local(asked.value("back")).to_owned();
-    let by_ids = |count: usize, scope: String, names: Vec<String>, bound: Vec<(String, String)>| Question {
-        deed,
-        count: count as u64,
-        scope,
-        is_cut: false,
-        sample: Vec::new(),
-        call: deed.call(names.first().map_or("ID", String::as_str)),
-        names,
-        bound,
-        back: back.clone(),
-    };
-    let is_match = asked.value("scope") == "match" || (ids.is_empty() && !asked.value("group").is_empty());
-    if ids.is_empty() && !is_match {
-        return Err("Nothing was selected.");
-    }
-    match deed.things() {
-        Things::Queues => {
-            let names = known_queues(site, &ids);
-            let bound = names.iter().map(|name| ("id".to_owned(), name.clone())).collect();
-            Ok(by_ids(names.len(), words::counted(names.len() as u64, "queue", "queues"), names, bound))
-        }
-        Things::Peers => {
-            let bound: Vec<(String, String)> = ids.iter().map(|id| ("id".to_owned(), (*id).to_owned())).collect();
-            let names = ids.iter().map(|id| format!("number {id}")).collect();
-            let mut question = by_ids(ids.len(), "One connection and what it has in hand.".to_owned(), names, bound);
-            question.call = deed.call(ids[0]);
-            Ok(question)
-        }
-        Things::Jobs if matches!(deed, Deed::Purge | Deed::RetryFailed) => {
-            let names = known_queues(site, &ids);
-            let snapshot = site.snapshots.borrow().clone();
-            let census = names.iter().filter_map(|name| of_kind(&snapshot, name)).map(|queue| &queue.figures.census);
-            let count: u64 = census
-                .map(|census| if deed == Deed::Purge { census.scheduled + census.queued } else { census.failed })
-                .sum();
-            let what = if deed == Deed::Purge { "All scheduled and queued jobs of" } else { "All failed jobs of" };
-            let scope = format!("{what} {}.", names.join(", "));
-            let mut bound: Vec<(String, String)> = names.iter().map(|name| ("id".to_owned(), name.clone())).collect();
-            bound.push(("upto".to_owned(), newest(site).await.to_string()));
-            Ok(by_ids(count as usize, scope, names, bound))
-        }
-        Things::Jobs if is_match => Ok(Question { back, ..matching(site, deed, asked).await }),
-        Things::Jobs => {
-            let reports = looked_at(site, &ids).await;
-            let bound = reports.iter().map(|report| ("id".to_owned(), report.job.id.text().into_owned())).collect();
-            let first = ids[0].to_owned();
-            let mut question = by_ids(reports.len(), "The jobs that were selected.".to_owned(), Vec::new(), bound);
-            question.call = deed.call(&first);
-            question.sample = reports.into_iter().take(SAMPLE).collect();
-            Ok(question)
-        }
-    }
-}
-
-fn known_queues(site: &Site, names: &[&str]) -> Vec<String> {
-    let snapshot = site.snapshots.borrow().clone();
-    let wanted: HashSet<&str> = names.iter().copied().collect();
-    snapshot
-        .queues
-        .iter()
-        .map(|queue| queue.kind.text().into_owned())
-        .filter(|name| wanted.contains(name.as_str()))
-        .collect()
-}
-
-async fn looked_at(site: &Site, ids: &[&str]) -> Vec<Report> {
-    let ids = ids.iter().filter_map(|id| JobId::from_text(id).ok());
-    join_all(ids.map(|id| site.desk.look(id))).await.into_iter().flatten().collect()
-}
-
-/// The sequence number of the newest job.
-async fn newest(site: &Site) -> u64 {
-    let found = list(site, None, Browse { limit: 1, ..whole_chunk() }).await;
-    found.jobs.first().map_or(0, |report| report.job.sequence)
-}
-
-/// What matches a filter, up to what was seen: counted one by one.
-async fn matching(site: &Site, deed: Deed, asked: &Link) -> Question {
-    let filter = Filter::of(asked);
-    let seen = match asked.value("upto").parse() {
-        Ok(seen) => seen,
-        Err(_) => newest(site).await,
-    };
-    let patience = Instant::now() + PATIENCE;
-    let (mut count, mut sample, mut last) = (0_usize, Vec::new(), seen);
-    let mut search = Search::new(site, &filter, seen);
-    while let Some(reports) = search.next().await {
-        for report in reports {
-            last = report.job.sequence;
-            count += 1;
-            if sample.len() < SAMPLE {
-                sample.push(report);
-            }
-        }
-        if count >= MOST || Instant::now() > patience {
-            break;
-        }
-    }
-    let is_cut = search.before.is_some();
-    let mut bound = filter.pairs();
-    bound.extend([
-        ("scope".to_owned(), "match".to_owned()),
-        ("upto".to_owned(), seen.to_string()),
-        ("from".to_owned(), last.to_string()),
-    ]);
-    Question {
-        deed,
-        count: count as u64,
-        scope: format!("All {}, up to the newest that you have seen.", filter.in_words()),
-        is_cut,
-        sample,
-        names: Vec::new(),
-        bound,
-        back: String::new(),
-        call: for_each(deed, &filter),
-    }
-}
-
-/// The calls that do it to all that match.
-fn for_each(deed: Deed, filter: &Filter) -> String {
-    let asked = Link::to("/jobs")
-        .with("type", filter.kind.as_str())
-        .with("q", filter.text.as_str())
-        .with("state", filter.state.map_or("", JobState::as_str))
-        .with("limit", "1000");
-    format!(
-        "{} |\n  jq -r '.items[].id | @uri' |\n  while read -r id; do {}; done",
-        curl("GET", &asked.href(), None),
-        deed.call_of_id()
-    )
-}
-
-/// Jobs that match a filter, newest first, a chunk at a time.
-struct Search<'a> {
-    site: &'a Site,
-    filter: &'a Filter,
-    kind: Option<TypeName>,
-    /// Where to go on; none at the end.
-    before: Option<u64>,
-}
-
-impl<'a> Search<'a> {
-    fn new(site: &'a Site, filter: &'a Filter, seen: u64) -> Search<'a> {
-        let kind = kind_of(filter);
-        let before = kind.is_ok().then(|| seen.saturating_add(1));
-        Search { site, filter, kind: kind.unwrap_or_default(), before }
-    }
-
-    async fn next(&mut self) -> Option<Vec<Report>> {
-        let before = self.before?;
-        let filter = self.filter;
-        let state = if filter.group.is_some() { Some(JobState::Failed) } else { filter.state };
-        let text = Some(filter.text.clone()).filter(|text| !text.is_empty());
-        let browse = Browse { state, text, before: Some(before), ..whole_chunk() };
-        let mut found = list(self.site, self.kind.clone(), browse).await;
-        if let Some(group) = filter.group {
-            found.jobs.retain(|report| group_of(report) == Some(group));
-        }
-        // Each chunk ends before the last one did.
-        self.before = found.next.filter(|next| *next < before);
-        Some(found.jobs)
-    }
-}
-
 /// The second step, or the only one for one thing: it is done.
 pub async fn act(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let sent = sent(&site, &request, payload).await?;
-    let back = sent.value("back").to_owned();
     let word = match Deed::parse(sent.value("deed")) {
         Some(deed) => done(&site, &request, deed, &sent).await,
         None => Word { is_good: false, text: "There is no such deed.".to_owned() },
     };
-    Ok(see_other(&back, Some(&word)))
+    Ok(see_other(back(&sent, &word), Some(&word)))
+}
+
+/// Where the reader goes on: where they came from, unless that was the page of a job that is no more.
+fn back<'a>(sent: &'a Link, word: &Word) -> &'a str {
+    let back = sent.value("back");
+    let is_gone = word.is_good && Deed::parse(sent.value("deed")) == Some(Deed::Delete);
+    let (path, query) = back.split_once('?').unwrap_or((back, ""));
+    let is_of_a_job = matches!(Goal::of(&Link::parse(path, query)), Some(Goal::Job(_)));
+    if is_gone && is_of_a_job { Place::Jobs.path() } else { back }
 }
 
 /// What became of a deed.
@@ -299,6 +136,8 @@ struct Outcome {
     done: u64,
     left_alone: u64,
     why: Option<Refusal>,
+    /// There was no time for all.
+    goes_on: bool,
 }
 
 impl Outcome {
@@ -320,6 +159,9 @@ impl Outcome {
             let why = self.why.map_or("", Refusal::reason);
             text.push_str(&format!(" {} left alone: {why}.", words::count(self.left_alone)));
         }
+        if self.goes_on {
+            text.push_str(" There are more: do it again.");
+        }
         Word { is_good: self.done > 0, text }
     }
 }
@@ -334,7 +176,7 @@ async fn done(site: &Site, request: &HttpRequest, deed: Deed, sent: &Link) -> Wo
             let Ok(managed) = managed(deed, sent) else {
                 return Word { is_good: false, text: "The priority must be an integer.".to_owned() };
             };
-            jobs_managed(site, &ids, managed, sent).await
+            jobs_managed(site, &ids, (deed, managed), sent).await
         }
     };
     let what = if sent.value("scope") == "match" { Filter::of(sent).in_words() } else { ids.join(", ") };
@@ -357,13 +199,21 @@ fn managed(deed: Deed, sent: &Link) -> Result<core::Deed, ()> {
 
 async fn queues_paused(site: &Site, names: &[&str], paused: bool) -> Outcome {
     let mut outcome = Outcome::default();
+    let mut changed = Vec::new();
     for kind in names.iter().filter_map(|name| TypeName::from_text(name).ok()) {
-        if site.desk.set_paused(kind, paused).await {
+        if site.desk.set_paused(kind.clone(), paused).await {
             outcome.done += 1;
+            changed.push(kind.text().into_owned());
         } else {
             outcome.left_alone += 1;
         }
     }
+    let mut snapshots = site.snapshots.clone();
+    let is_shown = snapshots.wait_for(|snapshot| {
+        changed.iter().all(|kind| of_kind(snapshot, kind).is_none_or(|queue| queue.paused == paused))
+    });
+    // Else the page catches up by itself.
+    let _ = timeout(SHOWN_WITHIN, is_shown).await;
     outcome
 }
 
@@ -398,23 +248,86 @@ async fn disconnected(site: &Site, ids: &[&str]) -> Outcome {
     outcome
 }
 
-async fn jobs_managed(site: &Site, ids: &[&str], deed: core::Deed, sent: &Link) -> Outcome {
+async fn jobs_managed(site: &Site, ids: &[&str], deed: (Deed, core::Deed), sent: &Link) -> Outcome {
     let mut outcome = Outcome::default();
-    let (seen, first) = (sent.value("upto").parse(), sent.number("from", 0, 0, u64::MAX));
-    if let ("match", Ok(seen)) = (sent.value("scope"), seen) {
+    if let ("match", Ok(seen)) = (sent.value("scope"), sent.value("upto").parse()) {
         let filter = Filter::of(sent);
-        let mut search = Search::new(site, &filter, seen);
-        while let Some(reports) = search.next().await {
-            let shown = reports.into_iter().filter(|report| report.job.sequence >= first);
-            let ids = shown.map(|report| report.job.id).collect();
-            outcome.add(site.desk.manage(ids, deed).await);
-            if search.before.is_some_and(|before| before <= first) {
-                break;
-            }
+        let until = Instant::now() + ROUND;
+        match sent.value("from").parse() {
+            Ok(from) => matching_from(site, &filter, deed, (from, seen), until, &mut outcome).await,
+            Err(_) => matching_by_type(site, &filter, deed, seen, until, &mut outcome).await,
         }
         return outcome;
     }
     let ids = ids.iter().filter_map(|id| JobId::from_text(id).ok()).collect();
-    outcome.add(site.desk.manage(ids, deed).await);
+    outcome.add(site.desk.manage(ids, deed.1).await);
     outcome
+}
+
+/// Those that were counted one by one, between these sequence numbers.
+async fn matching_from(
+    site: &Site,
+    filter: &Filter,
+    (deed, managed): (Deed, core::Deed),
+    (from, seen): (u64, u64),
+    until: Instant,
+    outcome: &mut Outcome,
+) {
+    let mut search = Search::new(site, filter, filter.state, seen);
+    while let Some(reports) = search.next().await {
+        let meant = reports.into_iter().filter(|report| report.job.sequence >= from && deed.fits(report.state()));
+        outcome.add(site.desk.manage(meant.map(|report| report.job.id).collect(), managed).await);
+        if search.before.is_some_and(|before| before <= from) {
+            break;
+        }
+        if search.before.is_some() && Instant::now() > until {
+            outcome.goes_on = true;
+            break;
+        }
+    }
+}
+
+/// All that match, type after type: a list over thousands of queues would ask each of them again for every chunk.
+async fn matching_by_type(
+    site: &Site,
+    filter: &Filter,
+    (deed, managed): (Deed, core::Deed),
+    seen: u64,
+    until: Instant,
+    outcome: &mut Outcome,
+) {
+    let snapshot = site.snapshots.borrow().clone();
+    for queue in snapshot.queues.iter().filter(|queue| filter.kind.is_empty() || queue.kind.text() == filter.kind) {
+        for state in states(deed, filter) {
+            if counted(&queue.figures.census, state) == 0 {
+                continue;
+            }
+            let mut search = Search::new(site, filter, Some(state), seen).of(queue.kind.clone());
+            while let Some(reports) = search.next().await {
+                let ids = reports.into_iter().map(|report| report.job.id).collect();
+                outcome.add(site.desk.manage(ids, managed).await);
+                if Instant::now() > until {
+                    outcome.goes_on = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_deletes_the_job_of_a_page_is_led_to_the_list() {
+        let after = |deed: &str, from: &str, is_good: bool| {
+            let sent = Link::default().with("deed", deed).with("back", from);
+            back(&sent, &Word { is_good, text: String::new() }).to_owned()
+        };
+        assert_eq!(after("delete", "/jobs/7?x=y", true), "/jobs");
+        assert_eq!(after("delete", "/jobs/7", false), "/jobs/7");
+        assert_eq!(after("delete", "/jobs?state=failed", true), "/jobs?state=failed");
+        assert_eq!(after("retry", "/jobs/7", true), "/jobs/7");
+    }
 }

@@ -3,9 +3,10 @@
 
 use maud::{Markup, html};
 
-use crate::core::Report;
+use crate::core::{JobState, Report};
 
-use super::form::{ORIGIN, as_call, curl, hidden};
+use super::doors::Doors;
+use super::form::{as_call, hidden};
 use super::icons::icon;
 use super::job_cells::{state_of, subject};
 use super::layout::head;
@@ -143,10 +144,27 @@ impl Deed {
             Deed::RunNow => {
                 "They no longer wait for their time, but for a worker. Those that are not scheduled are left alone."
             }
-            Deed::Reprioritize => "Larger goes first. Those that are handed out already are left alone.",
+            Deed::Reprioritize => {
+                "Larger goes first. One that a worker has takes its new priority along when it comes back. Those that have ended are left alone."
+            }
             Deed::Disconnect => {
                 "What it has in hand goes back to be worked by others. It may connect again. Waiting jobs of a gloom master are dropped, unless they are durable."
             }
+        }
+    }
+
+    /// Whether it can be done to a job in this state.
+    pub fn fits(self, state: JobState) -> bool {
+        let is_waiting = matches!(state, JobState::Scheduled | JobState::Queued);
+        let has_ended = state.outcome().is_some();
+        match self {
+            Deed::Purge => is_waiting,
+            Deed::RetryFailed => state == JobState::Failed,
+            Deed::Cancel | Deed::Reprioritize => !has_ended,
+            Deed::Retry => matches!(state, JobState::Failed | JobState::Cancelled),
+            Deed::Delete => has_ended,
+            Deed::RunNow => state == JobState::Scheduled,
+            Deed::Pause | Deed::Resume | Deed::Disconnect => false,
         }
     }
 
@@ -159,25 +177,27 @@ impl Deed {
     }
 
     /// The call that does it to the job in a shell's `$id`.
-    pub fn call_of_id(self) -> String {
+    pub fn call_of_id(self, doors: &Doors) -> String {
         let data =
             if self == Deed::Reprioritize { " -H 'content-type: application/json' -d '{\"priority\":10}'" } else { "" };
         let (verb, rest) =
             if self == Deed::Delete { ("DELETE", String::new()) } else { ("POST", format!("/{}", self.key())) };
-        format!("curl -sS -X {verb} \"{ORIGIN}/api/v1/jobs/$id{rest}\"{data}")
+        format!("curl -sS -X {verb} \"{}/api/v1/jobs/$id{rest}\"{data}", doors.origin())
     }
 
     /// The call that does it to one thing.
-    pub fn call(self, name: &str) -> String {
+    pub fn call(self, doors: &Doors, name: &str) -> String {
         let name = link::encode(name);
         match self {
             Deed::Pause | Deed::Resume | Deed::Purge | Deed::RetryFailed => {
-                curl("POST", &format!("/queues/{name}/{}", self.key()), None)
+                doors.curl("POST", &format!("/queues/{name}/{}", self.key()), None)
             }
-            Deed::Cancel | Deed::Retry | Deed::RunNow => curl("POST", &format!("/jobs/{name}/{}", self.key()), None),
-            Deed::Reprioritize => curl("POST", &format!("/jobs/{name}/priority"), Some("{\"priority\":10}")),
-            Deed::Delete => curl("DELETE", &format!("/jobs/{name}"), None),
-            Deed::Disconnect => curl("POST", &format!("/workers/{name}/disconnect"), None),
+            Deed::Cancel | Deed::Retry | Deed::RunNow => {
+                doors.curl("POST", &format!("/jobs/{name}/{}", self.key()), None)
+            }
+            Deed::Reprioritize => doors.curl("POST", &format!("/jobs/{name}/priority"), Some("{\"priority\":10}")),
+            Deed::Delete => doors.curl("DELETE", &format!("/jobs/{name}"), None),
+            Deed::Disconnect => doors.curl("POST", &format!("/workers/{name}/disconnect"), None),
         }
     }
 }
@@ -204,17 +224,30 @@ impl Things {
     }
 }
 
+/// What the number of a question is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// All there are.
+    Exact,
+    /// The newest of more: the deed is done to these.
+    Newest,
+    /// There may be more, and the deed is done to them, too.
+    AtLeast,
+}
+
 /// What the first step shows.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// What is to be done.
     pub deed: Deed,
-    /// To how many: exactly.
+    /// To how many.
     pub count: u64,
+    /// How sure that number is.
+    pub extent: Extent,
+    /// So many of what was chosen are in no state for it.
+    pub left_alone: u64,
     /// Which, in words.
     pub scope: String,
-    /// There are more than one deed takes: these are the newest of them.
-    pub is_cut: bool,
     /// Some of the jobs.
     pub sample: Vec<Report>,
     /// Or names, where it isn't jobs.
@@ -230,18 +263,22 @@ pub struct Question {
 /// The page of the first step.
 pub fn page(question: &Question) -> Page {
     let Question { deed, count, .. } = question;
-    let things = deed.things().counted(*count);
+    let things = match question.extent {
+        Extent::Exact | Extent::Newest => deed.things().counted(*count),
+        Extent::AtLeast => format!("{} or more", deed.things().counted(*count)),
+    };
     let title = format!("{}?", button_words(*deed, &things));
     let body = html! {
         (head(html! { (title) }, html! { (text::line(&question.scope)) }, html! {}))
         @if *count == 0 {
-            section.card { div.inner { p { "There is nothing to do this to. It may have been done, or what you chose has moved on." } p.actions { a.button href=(question.back) { "Go back" } } } }
+            section.card { div.inner.stack { p { "There is nothing to do this to. It may have been done, or what you chose has moved on." } (left_alone(question)) p.actions { a.button href=(question.back) { "Go back" } } } }
         } @else {
             section.card aria-label="What happens" {
                 form.inner.stack method="post" action="/deeds" {
                     p { (deed.meaning()) }
-                    @if question.is_cut {
-                        p.note.warn { (icon("warn")) span { "There are more. These are the newest " (words::count(*count)) ": do it again for the rest." } }
+                    (left_alone(question))
+                    @if question.extent == Extent::Newest {
+                        p.note.warn { (icon("warn")) span { "There are older ones that were not looked at. These are the newest " (words::count(*count)) ": do it again for the rest." } }
                     }
                     @if *deed == Deed::Reprioritize {
                         label.field { "New priority" input name="priority" value="0" inputmode="numeric" required pattern="-?[0-9]+" aria-label="New priority"; }
@@ -260,6 +297,24 @@ pub fn page(question: &Question) -> Page {
         }
     };
     Page { title, place: place(*deed), body, regions: Vec::new(), has_fields: true }
+}
+
+/// How many of what was chosen are not meant, and why.
+fn left_alone(question: &Question) -> Markup {
+    let fitting: Vec<&str> =
+        JobState::ALL.into_iter().filter(|state| question.deed.fits(*state)).map(JobState::as_str).collect();
+    html! {
+        @if question.left_alone > 0 {
+            p.soft {
+                (words::counted(question.left_alone, "other is", "others are")) " left alone: this is for "
+                @for (at, state) in fitting.iter().enumerate() {
+                    @if at > 0 { (if at + 1 == fitting.len() { " and " } else { ", " }) }
+                    (state)
+                }
+                " jobs."
+            }
+        }
+    }
 }
 
 /// `Cancel 3 jobs`.
@@ -287,10 +342,10 @@ fn sample(question: &Question) -> Markup {
     html! {
         @if !question.sample.is_empty() {
             section.card aria-label="Some of them" {
-                div.scroll {
+                div.scroll tabindex="0" role="region" aria-label="Some of them" {
                     table {
                         caption {
-                            @if (question.sample.len() as u64) < question.count { "The newest " (question.sample.len()) " of them" } @else { "All of them" }
+                            @if (question.sample.len() as u64) < question.count { (question.sample.len()) " of them" } @else { "All of them" }
                         }
                         thead { tr { th scope="col" { "State" } th scope="col" { "Job" } th scope="col" { "Type" } } }
                         tbody {

@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::form::{copyable, curl};
+use super::doors::Doors;
+use super::form::copyable;
 use super::layout::head;
 use super::text;
-use super::view::{Page, Place};
+use super::view::{Page, Place, View};
 
 /// A part of the page.
 struct Part {
@@ -16,14 +17,15 @@ struct Part {
 }
 
 /// The page. `document` is the OpenAPI document.
-pub fn page(document: &Value) -> Page {
+pub fn page(view: &View, document: &Value) -> Page {
+    let doors = &view.doors;
     let parts = [
-        Part { id: "start", title: "A first job", content: start() },
-        Part { id: "http", title: "HTTP", content: http() },
-        Part { id: "native", title: "Native TCP", content: native() },
-        Part { id: "gloom", title: "gloom", content: gloom() },
-        Part { id: "deputy", title: "deputy", content: deputy() },
-        Part { id: "processors", title: "Processors and actions", content: processors() },
+        Part { id: "start", title: "A first job", content: start(doors) },
+        Part { id: "http", title: "HTTP", content: http(doors) },
+        Part { id: "native", title: "Native TCP", content: native(doors) },
+        Part { id: "gloom", title: "gloom", content: gloom(doors) },
+        Part { id: "deputy", title: "deputy", content: deputy(doors) },
+        Part { id: "processors", title: "Processors and actions", content: processors(doors) },
     ];
     let operations = operations(document);
     let body = html! {
@@ -40,7 +42,7 @@ pub fn page(document: &Value) -> Page {
                     header { h2 { "Every call" } a.more href="/api/v1/openapi.json" { "OpenAPI document" } }
                     @for (tag, calls) in &operations {
                         div.inner { h3 { (super::state::capital(tag)) } }
-                        @for call in calls { (call_details(call)) }
+                        @for call in calls { (call_details(doors, call)) }
                     }
                 }
             }
@@ -57,75 +59,95 @@ fn code(text: &str) -> Markup {
     copyable(text::lines(text), true)
 }
 
-fn start() -> Markup {
-    let take = "curl -sS 'http://127.0.0.1:3000/api/v1/assignments?type=greet&wait=30'";
+fn start(doors: &Doors) -> Markup {
+    let take = doors.curl("GET", "/assignments?type=greet&wait=30", None);
+    let python = format!(
+        "from procession import Client, Worker    # examples/python, standard library only\n\n\
+         worker = Worker(\"{native}\", concurrency=8)\n\n\
+         @worker.handler(\"greet\")\ndef greet(job):\n    return f\"hello {{job.body}}\"\n\n\
+         worker.start()\n\
+         with Client(\"{native}\") as client:\n    print(client.map(\"greet\", [\"Ada\", \"Grace\"]))",
+        native = doors.native()
+    );
     html! {
         p { "A master submits a job of a type; a worker that joined this type takes it and answers; the master gets the answer. A type needs no setting up." }
         h3 { "Submit" }
-        (code(&curl("POST", "/jobs", Some("{\"type\":\"greet\",\"body\":\"Ada\"}"))))
+        (code(&doors.curl("POST", "/jobs", Some("{\"type\":\"greet\",\"body\":\"Ada\"}"))))
         h3 { "Take it, in another shell" }
-        (code(take))
+        (code(&take))
         h3 { "Answer, with the id and the receipt that came with it" }
-        (code(&curl("POST", "/jobs/ID/complete", Some("{\"receipt\":\"RECEIPT\",\"body\":\"hello Ada\"}"))))
+        (code(&doors.curl("POST", "/jobs/ID/complete", Some("{\"receipt\":\"RECEIPT\",\"body\":\"hello Ada\"}"))))
         h3 { "Or with the program itself: one command a job" }
         (code("procession work greet --exec 'tr a-z A-Z' &\nprocession submit greet '\"ada\"' --wait"))
         h3 { "Or in Python" }
-        (code("from procession import Client, Worker    # examples/python, standard library only\n\nworker = Worker(\"tcp://127.0.0.1:3001\", concurrency=8)\n\n@worker.handler(\"greet\")\ndef greet(job):\n    return f\"hello {job.body}\"\n\nworker.start()\nwith Client(\"tcp://127.0.0.1:3001\") as client:\n    print(client.map(\"greet\", [\"Ada\", \"Grace\"]))"))
+        (code(&python))
     }
 }
 
-fn http() -> Markup {
+fn http(doors: &Doors) -> Markup {
     html! {
         p { "JSON in and out, below " code { "/api/v1" } ". Errors are " code { "application/problem+json" } " with a stable " code { "code" } ". Lists have " code { "next" } ", which is the " code { "?cursor" } " of the page behind. Long polls take " code { "?wait" } " in seconds, answer at once when there is something and " code { "204" } " when the time is over." }
         h3 { "Submit and wait for the result" }
-        (code(&curl("POST", "/jobs?wait=30", Some("{\"type\":\"greet\",\"body\":\"Ada\",\"priority\":5,\"max_attempts\":3}"))))
+        (code(&doors.curl("POST", "/jobs?wait=30", Some("{\"type\":\"greet\",\"body\":\"Ada\",\"priority\":5,\"max_attempts\":3}"))))
         h3 { "Many at once: one sync for all" }
-        (code(&curl("POST", "/jobs/batch", Some("{\"jobs\":[{\"type\":\"greet\",\"body\":1},{\"type\":\"greet\",\"body\":2}]}"))))
+        (code(&doors.curl("POST", "/jobs/batch", Some("{\"jobs\":[{\"type\":\"greet\",\"body\":1},{\"type\":\"greet\",\"body\":2}]}"))))
         h3 { "Find" }
-        (code(&curl("GET", "/jobs?type=greet&state=failed&q=timeout", None)))
+        (code(&doors.curl("GET", "/jobs?type=greet&state=failed&q=timeout", None)))
         h3 { "Fail, keep, give back" }
         (code(&format!("{}\n\n{}\n\n{}",
-            curl("POST", "/jobs/ID/fail", Some("{\"receipt\":\"RECEIPT\",\"error\":\"no such user\",\"retry\":false}")),
-            curl("POST", "/jobs/ID/touch", Some("{\"receipt\":\"RECEIPT\",\"lease_ms\":60000,\"progress\":0.5}")),
-            curl("POST", "/jobs/ID/release", Some("{\"receipt\":\"RECEIPT\",\"delay_ms\":5000}")))))
+            doors.curl("POST", "/jobs/ID/fail", Some("{\"receipt\":\"RECEIPT\",\"error\":\"no such user\",\"retry\":false}")),
+            doors.curl("POST", "/jobs/ID/touch", Some("{\"receipt\":\"RECEIPT\",\"lease_ms\":60000,\"progress\":0.5}")),
+            doors.curl("POST", "/jobs/ID/release", Some("{\"receipt\":\"RECEIPT\",\"delay_ms\":5000}")))))
         p { "A job of a long-poller has a lease of a minute: who works longer, touches it. When the lease ends, another worker gets the job and the old receipt is refused as stale." }
     }
 }
 
-fn native() -> Markup {
+fn native(doors: &Doors) -> Markup {
     html! {
-        p { "One connection, any role, many jobs in flight. A frame is a 32-bit length, big-endian, and a JSON object. Port 3001." }
+        p { "One connection, any role, many jobs in flight. A frame is a 32-bit length, big-endian, and a JSON object. It listens on " (door(doors, "tcp")) "." }
         (code("→ {\"action\":\"submit\",\"type\":\"greet\",\"body\":\"Ada\",\"notify\":true}\n← {\"ok\":true,\"id\":\"…\"}\n← {\"action\":\"result\",\"id\":\"…\",\"body\":\"hello Ada\"}"))
         (code("→ {\"action\":\"join\",\"types\":[\"greet\"],\"credit\":8}\n← {\"ok\":true}\n← {\"action\":\"job\",\"id\":\"…\",\"type\":\"greet\",\"body\":\"Ada\",\"attempt\":1,\"lease_ms\":1800000}\n→ {\"action\":\"respond\",\"id\":\"…\",\"body\":\"hello Ada\"}\n← {\"ok\":true}"))
     }
 }
 
-fn gloom() -> Markup {
+fn gloom(doors: &Doors) -> Markup {
     html! {
-        p { "The simplest worker there is. Frames as in the native protocol; masters connect to port 9998, workers to port 9999. Jobs are in memory, and those that wait go when their master does, unless it asks for " code { "\"durable\":true" } "." }
-        (code("9998 → {\"action\":\"submit\",\"id\":1,\"type\":\"greet\",\"body\":\"Ada\"}\n     ← {\"ok\":true,\"id\":1}\n     ← {\"id\":1,\"body\":\"hello Ada\"}"))
-        (code("9999 → {\"action\":\"join\",\"type\":\"greet\"}\n     ← {\"ok\":true}\n     ← {\"action\":\"job\",\"id\":1,\"type\":\"greet\",\"body\":\"Ada\"}\n     → {\"action\":\"respond\",\"body\":\"hello Ada\"}\n     ← {\"ok\":true}"))
+        p { "The simplest worker there is. Frames as in the native protocol; masters connect to " (door(doors, "gloom-masters")) ", workers to " (door(doors, "gloom-workers")) ". Jobs are in memory, and those that wait go when their master does, unless it asks for " code { "\"durable\":true" } "." }
+        h3 { "Master" }
+        (code("→ {\"action\":\"submit\",\"id\":1,\"type\":\"greet\",\"body\":\"Ada\"}\n← {\"ok\":true,\"id\":1}\n← {\"id\":1,\"body\":\"hello Ada\"}"))
+        h3 { "Worker" }
+        (code("→ {\"action\":\"join\",\"type\":\"greet\"}\n← {\"ok\":true}\n← {\"action\":\"job\",\"id\":1,\"type\":\"greet\",\"body\":\"Ada\"}\n→ {\"action\":\"respond\",\"body\":\"hello Ada\"}\n← {\"ok\":true}"))
     }
 }
 
-fn deputy() -> Markup {
+fn deputy(doors: &Doors) -> Markup {
+    let at = doors.at("deputy").and_then(|at| at.rsplit_once(':')).unwrap_or(("HOST", "PORT"));
+    let do_it = "{\"cmd\":\"do\",\"id\":1,\"type\":\"greet\",\"arg\":\"Ada\"}";
+    let nc = format!("printf '{do_it}\\n' | nc -q5 {} {}", at.0, at.1);
     html! {
-        p { "A JSON object on each line, over TCP port 11746 or a UNIX socket. So a client is one " code { "nc" } "." }
-        (code("printf '{\"cmd\":\"do\",\"id\":1,\"type\":\"greet\",\"arg\":\"Ada\"}\\n' | nc -q5 127.0.0.1 11746"))
+        p { "A JSON object on each line, over TCP at " (door(doors, "deputy")) " or a UNIX socket. So a client is one " code { "nc" } "." }
+        (code(&nc))
         (code("→ {\"cmd\":\"can_do\",\"types\":[\"greet\"]}\n← {\"cmd\":\"do\",\"id\":1,\"type\":\"greet\",\"arg\":\"Ada\"}\n→ {\"cmd\":\"did\",\"id\":1,\"res\":\"hello Ada\"}"))
     }
 }
 
-fn processors() -> Markup {
-    let register = "curl -sS -X POST 'http://127.0.0.1:3000/register' \\\n  -H 'content-type: application/json' \\\n  -d '{\"id\":\"resize-1\",\"name\":\"resize\",\"url\":\"http://127.0.0.1:8080\",\"concurrency\":4}'";
-    let action = "curl -sS -X POST 'http://127.0.0.1:3000/action' \\\n  -H 'content-type: application/json' \\\n  -d '{\"processors\":[\"resize\",\"store\"],\"data\":{\"url\":\"…\"}}'";
+fn processors(doors: &Doors) -> Markup {
+    let register = "{\"id\":\"resize-1\",\"name\":\"resize\",\"url\":\"http://127.0.0.1:8080\",\"concurrency\":4}";
+    let register = doors.curl_at("POST", "/register", Some(register));
+    let action = "{\"processors\":[\"resize\",\"store\"],\"data\":{\"url\":\"…\"}}";
+    let action = doors.curl_at("POST", "/action", Some(action));
     html! {
         p { "A processor is a small HTTP server that jobs are pushed to. It answers " code { "GET /meta" } " with its id and name, takes " code { "POST /process" } ", and registers here:" }
-        (code(register))
+        (code(&register))
         p { "It answers 200 with " code { "{\"data\":…}" } " when it is done, or 202 and calls " code { "POST /complete" } " later." }
         p { "An action carries data through a list of processors or types, each getting what the one before returned:" }
-        (code(action))
+        (code(&action))
     }
+}
+
+/// Where a listener is.
+fn door(doors: &Doors, what: &str) -> Markup {
+    html! { @match doors.at(what) { Some(at) => code { (at) }, None => { "a port (it is off here: " code { "--" (what) } ")" } } }
 }
 
 /// A call of the document.
@@ -152,7 +174,7 @@ fn operations(document: &Value) -> Vec<(&str, Vec<Call<'_>>)> {
     tags
 }
 
-fn call_details(call: &Call<'_>) -> Markup {
+fn call_details(doors: &Doors, call: &Call<'_>) -> Markup {
     let operation = call.operation;
     let said = |name: &str| operation[name].as_str().unwrap_or("");
     let summary = said("summary");
@@ -168,7 +190,7 @@ fn call_details(call: &Call<'_>) -> Markup {
                 (parameters(operation))
                 (answers(operation))
                 @if call.method == "GET" && !call.path.contains('{') {
-                    (code(&format!("curl -sS '{}{}'", super::form::ORIGIN, call.path)))
+                    (code(&doors.curl_at("GET", call.path, None)))
                 }
             }
         }

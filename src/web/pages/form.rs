@@ -41,36 +41,14 @@ pub fn as_call(command: &str) -> Markup {
     }
 }
 
-/// A command for a shell.
-pub fn curl(method: &str, path: &str, body: Option<&str>) -> String {
-    let verb = if method == "GET" { String::new() } else { format!(" -X {method}") };
-    let data = body.map_or_else(String::new, |body| {
-        format!(" \\\n  -H 'content-type: application/json' \\\n  -d {}", quoted(body))
-    });
-    format!("curl -sS{verb} {}{data}", quoted(&format!("{ORIGIN}/api/v1{path}")))
-}
-
-/// Where examples send requests to.
-pub const ORIGIN: &str = "http://127.0.0.1:3000";
-
 /// A text as one word of a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_is_one_command_whatever_it_names() {
-        assert_eq!(
-            curl("POST", "/queues/it's/pause", Some("{\"a\":\"'; rm -rf /'\"}")),
-            "curl -sS -X POST 'http://127.0.0.1:3000/api/v1/queues/it'\\''s/pause' \\\n  \
-             -H 'content-type: application/json' \\\n  -d '{\"a\":\"'\\''; rm -rf /'\\''\"}'"
-        );
-        assert_eq!(curl("GET", "/stats", None), "curl -sS 'http://127.0.0.1:3000/api/v1/stats'");
-    }
 
     #[test]
     fn a_button_sends_what_it_stands_for() {

@@ -9,7 +9,8 @@ use maud::Markup;
 use crate::core::Report;
 use crate::core::statistics::{Point, Range, Snapshot};
 
-use super::deed::{Deed, Question};
+use super::deed::{Deed, Extent, Question};
+use super::doors::Doors;
 use super::failures::Failures;
 use super::fixtures::{self, NOW_MS};
 use super::jobs::{Filter, Jobs};
@@ -25,9 +26,13 @@ use super::{
 };
 use crate::logging::Line;
 
+fn doors() -> Doors {
+    Doors::of("127.0.0.1:3000", &[("tcp".to_owned(), "0.0.0.0:3001".to_owned())])
+}
+
 fn view(address: &str) -> View {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
-    View { now_ms: NOW_MS, here: Link::parse(path, query), theme: Theme::Auto, live: true, word: None }
+    View { now_ms: NOW_MS, here: Link::parse(path, query), theme: Theme::Auto, live: true, word: None, doors: doors() }
 }
 
 /// A name, a view and its page.
@@ -126,16 +131,26 @@ fn of_deeds(sample: &[Report]) -> Vec<Picture> {
         deed: Deed::Delete,
         count: 4_838,
         scope: "All failed jobs of type mail that contain “timeout”, up to the newest that you saw".to_owned(),
-        is_cut: true,
+        extent: Extent::Newest,
+        left_alone: 14,
         sample: sample.to_vec(),
         names: Vec::new(),
         bound: vec![("upto".to_owned(), "77".to_owned())],
         back: "/jobs".to_owned(),
-        call: Deed::Delete.call("ID"),
+        call: Deed::Delete.call(&doors(), "ID"),
     };
-    let other = Question { deed: Deed::Reprioritize, count: 1, is_cut: false, ..question.clone() };
+    let other =
+        Question { deed: Deed::Reprioritize, count: 1, extent: Extent::Exact, left_alone: 0, ..question.clone() };
     let names = vec!["mail".to_owned(), fixtures::EVIL[0].to_owned()];
-    let queues = Question { deed: Deed::Pause, count: 2, is_cut: false, sample: Vec::new(), names, ..question.clone() };
+    let queues = Question {
+        deed: Deed::Pause,
+        count: 2,
+        extent: Extent::Exact,
+        left_alone: 0,
+        sample: Vec::new(),
+        names,
+        ..question.clone()
+    };
     let nothing = Question { count: 0, ..question.clone() };
     [("deed-delete", question), ("deed-priority", other), ("deed-pause", queues), ("deed-nothing", nothing)]
         .into_iter()
@@ -175,7 +190,9 @@ fn of_the_others(server: &ServerFigures, processors: &[ProcessorFigures]) -> Vec
     }
     pictures.push(("system", view("/system"), system_page(server)));
     let document = serde_json::to_value(<crate::web::document::Document as utoipa::OpenApi>::openapi()).unwrap();
-    pictures.push(("docs", view("/docs"), docs::page(&document)));
+    let seen = view("/docs");
+    let page = docs::page(&seen, &document);
+    pictures.push(("docs", seen, page));
     let why = "No job of this type was ever submitted and no worker joined it.";
     pictures.push(("unknown", view("/queues/x"), fault::unknown(Place::Queues, "<b>x</b>", why)));
     let mut said = view("/");

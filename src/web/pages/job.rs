@@ -7,7 +7,7 @@ use crate::core::record::{StoredAttempt, StoredState};
 use crate::core::{JobState, Report, job};
 
 use super::deed::{Deed, ask};
-use super::form::{as_call, button, copyable, curl};
+use super::form::{as_call, button, copyable};
 use super::icons::icon;
 use super::json;
 use super::layout::{crumbs, head};
@@ -63,7 +63,7 @@ pub fn page(view: &View, report: &Report) -> Page {
                             p.actions { a.button href={ (link::queue(&kind).with("again", id.as_ref()).href()) "#submit" } { "Open the form" } }
                         }
                     }
-                    (as_call(&curl("GET", &format!("/jobs/{}", link::encode(&id)), None)))
+                    (as_call(&view.doors.curl("GET", &format!("/jobs/{}", link::encode(&id)), None)))
                 }
             }
         }

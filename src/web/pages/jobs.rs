@@ -176,7 +176,8 @@ fn states(view: &View, data: Jobs<'_>) -> Markup {
     }
 }
 
-fn counted(census: &Census, state: JobState) -> u64 {
+/// How many there are in a state.
+pub(super) fn counted(census: &Census, state: JobState) -> u64 {
     match state {
         JobState::Scheduled => census.scheduled,
         JobState::Queued => census.queued,

@@ -73,7 +73,7 @@ pub async fn load(site: &Site, view: &View, goal: &Goal) -> Loaded {
         Goal::System => found(system_page(site).await),
         Goal::Docs => {
             let document = serde_json::to_value(Document::openapi()).unwrap_or_default();
-            found(docs::page(&document))
+            found(docs::page(view, &document))
         }
     }
 }

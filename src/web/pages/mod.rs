@@ -9,8 +9,10 @@
 //! | `layout` | the frame of every page |
 //! | `table`, `chart`, `form`, `state`, `icons` | what pages are made of |
 //! | `words`, `text`, `link` | numbers and times, text from elsewhere, addresses |
+//! | `doors` | where examples lead |
 //! | `attention` | what an operator should look at |
 //! | `serve`, `act` | what browsers ask for, and what their forms send |
+//! | `question` | the first step of what is done in two |
 //! | `goal`, `load`, `vitals` | where an address leads, and what its page shows |
 //! | the others | a page each |
 
@@ -20,6 +22,7 @@ pub mod attention;
 pub mod chart;
 pub mod deed;
 pub mod docs;
+pub mod doors;
 pub mod failures;
 pub mod fault;
 pub mod form;
@@ -35,6 +38,7 @@ pub mod load;
 pub mod masters;
 pub mod overview;
 pub mod peers;
+pub mod question;
 pub mod queue;
 pub mod queues;
 pub mod serve;

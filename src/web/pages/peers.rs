@@ -88,6 +88,30 @@ fn called(name: &str, peer: &PeerFigures) -> Markup {
     html! { @if name.is_empty() { span.soft { "number " (peer.peer.0) } } @else { (text::line(name)) } }
 }
 
+/// Who it is and what it has in hand: `native worker render-farm-04 at 10.0.0.4:5001, has job-7 in hand`.
+pub(super) fn in_words(peer: &PeerFigures) -> String {
+    let (kind, name) = peer.name.parts();
+    let mut said = format!("{} ", protocol(kind));
+    said.push_str(if peer.types.is_empty() { "master" } else { "worker" });
+    match name {
+        "" => said.push_str(&format!(" number {}", peer.peer.0)),
+        name => said.push_str(&format!(" {name}")),
+    }
+    if let Some(address) = peer.address {
+        said.push_str(&format!(" at {address}"));
+    }
+    for (at, (id, _)) in peer.jobs.iter().take(NAMED).enumerate() {
+        said.push_str(if at == 0 { ", has " } else { ", " });
+        said.push_str(&id.text());
+    }
+    match peer.jobs.len() {
+        0 => said.push_str(", has nothing in hand"),
+        1..=NAMED => said.push_str(" in hand"),
+        more => said.push_str(&format!(" and {} more in hand", words::count((more - NAMED) as u64))),
+    }
+    said
+}
+
 fn types(peer: &PeerFigures) -> Markup {
     html! {
         @for (at, kind) in peer.types.iter().take(NAMED).enumerate() {

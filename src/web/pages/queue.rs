@@ -8,8 +8,9 @@ use crate::core::statistics::{Point, QueueFigures, Range};
 use super::attention::is_unattended;
 use super::chart::spark;
 use super::deed::{Deed, ask};
+use super::doors::Doors;
 use super::failures::Failures;
-use super::form::{button, copyable, curl};
+use super::form::{button, copyable};
 use super::icons::icon;
 use super::layout::{crumbs, empty, head};
 use super::link::{self, Link};
@@ -45,35 +46,36 @@ const SHOWN_GROUPS: usize = 5;
 /// The page.
 pub fn page(view: &View, data: &Queue<'_>) -> Page {
     let kind = data.queue.kind.text();
-    let regions = vec![
-        Region::new("state", totals(view, data.queue)),
-        Region::new("charts", charts(data)),
-        workers(view, data),
-        Region::new("failures", failures(view, data)),
-    ];
     let title = html! {
         (text::line(&kind))
         @if data.queue.paused { " " (pill("paused", "paused")) }
         @else if is_unattended(data.queue) { " " (pill("warn", "no workers")) }
     };
+    let regions = vec![
+        Region::new("head", head(title, html! { "A type of job and its queue." }, deeds(view, data.queue))),
+        Region::new("state", totals(view, data.queue)),
+        Region::new("charts", charts(data)),
+        workers(view, data),
+        Region::new("failures", failures(view, data)),
+    ];
     let body = html! {
         (crumbs(&[("Queues", Link::to("/queues"))]))
-        (head(title, html! { "A type of job and its queue." }, deeds(view, data.queue)))
         (regions[0])
+        (regions[1])
         section.card aria-label="History" {
             div.filters { (ranges(view, data.range)) }
-            (regions[1])
+            (regions[2])
         }
         section.card aria-labelledby="workers-title" {
             header { h2 id="workers-title" { "Workers" } }
-            (regions[2])
+            (regions[3])
         }
         section.card aria-labelledby="failures-title" {
             header {
                 h2 id="failures-title" { "Failures" }
                 a.more href=(Link::to("/failures").with("type", kind.as_ref()).href()) { "All of this type" }
             }
-            (regions[3])
+            (regions[4])
         }
         div.grid {
             section.card id="submit" aria-labelledby="submit-title" {
@@ -82,7 +84,7 @@ pub fn page(view: &View, data: &Queue<'_>) -> Page {
             }
             section.card aria-labelledby="use-title" {
                 header { h2 id="use-title" { "Use this queue" } }
-                div.inner.stack.tight { (how_to(&kind)) }
+                div.inner.stack.tight { (how_to(&view.doors, &kind)) }
             }
         }
     };
@@ -242,20 +244,22 @@ fn failures(view: &View, data: &Queue<'_>) -> Markup {
 }
 
 /// How to submit to a type and how to work it, from a shell and from Python.
-fn how_to(kind: &str) -> Markup {
+fn how_to(doors: &Doors, kind: &str) -> Markup {
     let json = serde_json::Value::from(kind).to_string();
-    let submit = curl("POST", "/jobs?wait=30", Some(&format!("{{\"type\":{json},\"body\":{{\"hello\":\"world\"}}}}")));
-    let take = curl("GET", &format!("/assignments?type={}&wait=30", link::encode(kind)), None);
-    let complete = curl("POST", "/jobs/ID/complete", Some("{\"receipt\":\"RECEIPT\",\"body\":\"done\"}"));
+    let submit =
+        doors.curl("POST", "/jobs?wait=30", Some(&format!("{{\"type\":{json},\"body\":{{\"hello\":\"world\"}}}}")));
+    let take = doors.curl("GET", &format!("/assignments?type={}&wait=30", link::encode(kind)), None);
+    let complete = doors.curl("POST", "/jobs/ID/complete", Some("{\"receipt\":\"RECEIPT\",\"body\":\"done\"}"));
     let python = format!(
         "from procession import Client, Worker    # examples/python\n\n\
-         worker = Worker(\"tcp://127.0.0.1:3001\")\n\n\
+         worker = Worker(\"{native}\")\n\n\
          @worker.handler({json})\ndef handle(job):\n    return {{\"got\": job.body}}\n\n\
          worker.start()\n\
-         with Client(\"tcp://127.0.0.1:3001\") as client:\n    print(client.submit({json}, {{\"hello\": \"world\"}}).result(timeout=10))\n"
+         with Client(\"{native}\") as client:\n    print(client.submit({json}, {{\"hello\": \"world\"}}).result(timeout=10))\n",
+        native = doors.native()
     );
-    let figures = curl("GET", &path_of(kind), None);
-    let pause = curl("POST", &format!("{}/pause", path_of(kind)), None);
+    let figures = doors.curl("GET", &path_of(kind), None);
+    let pause = doors.curl("POST", &format!("{}/pause", path_of(kind)), None);
     html! {
         h3 { "Submit, and wait for the result" }
         (copyable(text::lines(&submit), true))

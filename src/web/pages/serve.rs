@@ -4,6 +4,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
+use super::doors::Doors;
 use super::goal::Goal;
 use super::link::{Link, decode_path, encode};
 use super::load::{Loaded, load};
@@ -69,7 +70,15 @@ pub(super) fn view(request: &HttpRequest) -> View {
         theme: Theme::parse(&cookies.value(THEME)),
         live: cookies.value(LIVE) != "off",
         word: word_in(&cookies.value(WORD)),
+        doors: doors(request),
     }
+}
+
+/// Where the reader has come in, and what else is open.
+fn doors(request: &HttpRequest) -> Doors {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let site = request.app_data::<web::Data<Site>>();
+    Doors::of(host, site.map_or(&[], |site| &site.about.listeners))
 }
 
 /// Which colours.

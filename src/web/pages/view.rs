@@ -2,6 +2,7 @@
 
 use maud::{Markup, PreEscaped, Render, html};
 
+use super::doors::Doors;
 use super::link::{Link, encode};
 
 /// Who looks, when, and at what.
@@ -17,6 +18,8 @@ pub struct View {
     pub live: bool,
     /// What a deed has just done, said once.
     pub word: Option<Word>,
+    /// Where examples lead. Regions have none: who watches the same page may have come through other doors.
+    pub doors: Doors,
 }
 
 /// Dark or light.

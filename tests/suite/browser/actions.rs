@@ -71,8 +71,9 @@ fn one_job() {
     browser.open(&site.at("/jobs/later"));
     browser.click_saying("main a", "Delete…");
     confirm(&mut browser, "1 job");
-    let said = eventually_in(&mut browser, "a word after the deed", |browser| browser.find_text("main > .note.good"));
-    assert!(said.trim().starts_with("1 job deleted"), "got {said:?}");
+    // Its page is no more, so the list says so.
+    expect_done(&mut browser, "1 job deleted");
+    assert_eq!(browser.path(), "/jobs");
     site.expect_state(&["later"], "gone");
     site.expect_deed("delete", "later");
 }
@@ -123,8 +124,12 @@ fn selected_jobs() {
     site.expect_state(&["2", "3"], "cancelled");
     site.expect_state(&["1"], "queued");
 
+    // Only those that it can be done to are counted.
     with_selected(&mut browser, &["1", "3"], "retry");
-    confirm(&mut browser, "2 jobs");
+    expect(&mut browser, "location.pathname === '/deeds'");
+    assert!(browser.text("main").contains("1 other is left alone"), "got {}", browser.text("main"));
+    assert_eq!(browser.count("main tbody tr"), 1);
+    confirm(&mut browser, "1 job");
     expect_done(&mut browser, "1 job queued again");
     site.expect_state(&["1", "3"], "queued");
 
@@ -162,6 +167,7 @@ fn all_that_match_are_those_that_were_seen() {
     browser.click("button[name=deed][value=cancel]");
     expect(&mut browser, "location.pathname === '/deeds'");
     site.submit("came-later", "mail", "");
+    assert_eq!(browser.count("main tbody tr"), 5);
     confirm(&mut browser, "70 jobs");
     expect_done(&mut browser, "70 jobs cancelled");
     site.expect_state(&["m0", "m35", "m69"], "cancelled");
@@ -217,14 +223,17 @@ fn one_queue() {
     browser.click_saying("main button", "Pause");
     expect_done(&mut browser, "1 queue paused");
     site.http.get("/assignments?type=mail&wait=0").expect(204);
-    eventually_in(&mut browser, "a button that resumes", |browser| {
-        browser.reload();
-        browser
-            .is("[...document.querySelectorAll('main .head button')].some(one => one.textContent.trim() === 'Resume')")
-            .then_some(())
-    });
+    assert_eq!(browser.text("#head .pill").trim(), "paused");
+    // Somebody else's deed is seen, too.
+    browser.script("window.mark = 1", value!([]));
+    site.http.post("/queues/mail/resume", "").expect(200);
+    expect_text(&mut browser, "#head button", "Pause");
+    site.http.post("/queues/mail/pause", "").expect(200);
+    expect_text(&mut browser, "#head button", "Resume");
+    assert!(browser.is("window.mark === 1"));
     browser.click_saying("main button", "Resume");
     expect_done(&mut browser, "1 queue resumed");
+    assert_eq!((browser.text("#head button").trim(), browser.count("#head .i-paused")), ("Pause", 1));
 
     let job = site.take("mail");
     site.say(&job, "fail", r#","error":"no","retry":false"#);
@@ -247,6 +256,23 @@ fn one_queue() {
     confirm(&mut browser, "2 jobs");
     expect_done(&mut browser, "2 jobs cancelled");
     site.expect_state(&["1", "2"], "cancelled");
+}
+
+#[test]
+fn what_a_deed_is_not_for_is_not_counted() {
+    let Some(mut browser) = browser("what_a_deed_is_not_for_is_not_counted") else { return };
+    let mut site = Site::new();
+    for n in 0..14 {
+        site.submit(&format!("done-{n}"), "mail", "");
+        site.http.post(&format!("/jobs/done-{n}/cancel"), "").expect(200);
+    }
+    site.submit("waits", "mail", "");
+    browser.open(&site.at("/deeds?deed=cancel&scope=match&type=mail&back=/jobs"));
+    assert!(browser.text("main").contains("14 others are left alone"), "got {}", browser.text("main"));
+    confirm(&mut browser, "1 job");
+    expect_done(&mut browser, "1 job cancelled.");
+    browser.open(&site.at("/deeds?deed=run-now&scope=match&type=mail&back=/jobs"));
+    assert_eq!(browser.count(CONFIRM), 0);
 }
 
 #[test]
@@ -328,6 +354,9 @@ fn peers_are_disconnected() {
     let gloom = "[...document.querySelectorAll('#worker-rows tr')].find(row => row.cells[1].textContent === 'gloom')";
     browser.script(&format!("{gloom}.querySelector('a.button').dataset.here = ''"), value!([]));
     browser.click("[data-here]");
+    expect(&mut browser, "location.pathname === '/deeds'");
+    let which = browser.text("section[aria-label=Which]");
+    assert!(which.contains("gloom worker 127.0.0.1:") && which.contains("nothing in hand"), "got {which:?}");
     confirm(&mut browser, "1 connection");
     expect_done(&mut browser, "1 connection disconnected");
     worker.expect_closed();
