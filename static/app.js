@@ -5,9 +5,11 @@
   const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
   const by = id => document.getElementById(id);
   const on = (name, does, to = document) => to.addEventListener(name, does);
-  const body = document.body;
+  const body = document.body, root = document.documentElement;
   const lamp = by("live");
+  const active = () => document.activeElement;
   const make = (name, className, textContent = "") => Object.assign(document.createElement(name), { className, textContent });
+  const clock = ms => new Date(ms).toISOString().slice(11, 19) + " UTC";
   const say = text => { by("status").textContent = text; };
   const remember = (name, value) => { document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=strict`; };
 
@@ -44,8 +46,6 @@
         newest.set(id, html);
         apply(id);
       }
-      lamp.classList.add("beat");
-      setTimeout(() => lamp.classList.remove("beat"), 60);
       tick();
     }, stream);
   }
@@ -78,9 +78,12 @@
       const next = $("#" + rows.id, fresh);
       if (next && !eager && (rows.hasAttribute("data-hold") || touched(rows))) added += keepOrder(rows, next);
     }
-    const focused = document.activeElement;
+    // What is under the pointer stays there, and the focus where it was, or near.
+    const focused = active(), held = $$(":hover").pop(), top = held && topOf(held);
     children(region, fresh);
-    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+    if (held?.isConnected) scrollBy(0, topOf(held) - top);
+    const next = focused.disabled ? by("main") : focused;
+    if (next !== active() && next.isConnected) next.focus({ preventScroll: true });
     for (const row of $$("tr[id]", region)) if (newest.has(row.id)) apply(row.id);
     const bar = by("fresh-" + id);
     if (bar) {
@@ -89,11 +92,14 @@
     }
   }
 
+  const topOf = node => node.getBoundingClientRect().top;
+
   // Somebody selects text or types: not now.
+  const fields = "textarea, select, input:not([type=checkbox])";
   function busy(region) {
-    const selection = getSelection(), focused = document.activeElement;
+    const selection = getSelection(), focused = active();
     if (!selection.isCollapsed && region.contains(selection.anchorNode)) return true;
-    return region.contains(focused) && focused.matches("textarea, select, input:not([type=checkbox])");
+    return region.contains(focused) && focused.matches(fields);
   }
 
   const touched = rows => rows.matches(":hover, :focus-within") || !!$("input:checked", rows);
@@ -120,12 +126,14 @@
     children(old, fresh);
   }
 
+  // A form's own id is hidden by a field of that name.
+  const idOf = node => node.getAttribute?.("id");
+
   function children(old, fresh) {
-    const named = new Map([...old.children].filter(child => child.id).map(child => [child.id, child]));
+    const named = new Map([...old.children].map(child => [idOf(child), child]));
     let at = old.firstChild;
     for (const next of [...fresh.childNodes]) {
-      let same = next.id ? named.get(next.id) : null;
-      if (!next.id && at && !at.id && at.nodeName === next.nodeName) same = at;
+      const id = idOf(next), same = id ? named.get(id) : at && !idOf(at) && at.nodeName === next.nodeName && at;
       if (!same) { old.insertBefore(next, at); continue; }
       if (same === at) at = at.nextSibling; else old.insertBefore(same, at);
       morph(same, next);
@@ -141,7 +149,7 @@
   });
 
   function ago(ms, isAhead) {
-    const passed = (Date.now() - skew - ms) / 1000, s = Math.max(0, Math.floor(isAhead ? -passed : passed));
+    const s = Math.max(0, Math.floor((Date.now() - skew - ms) / (isAhead ? -1000 : 1000)));
     if (s < 60) return `${s} s`;
     if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
     if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
@@ -155,7 +163,7 @@
       const text = ago(Number(time.dataset.ms), time.dataset.until !== undefined);
       if (time.textContent !== text) time.textContent = text;
     }
-    if (stream) $(".clock", lamp).textContent = new Date(Date.now() - skew).toLocaleTimeString("en-GB");
+    if (stream) $(".clock", lamp).textContent = clock(Date.now() - skew);
   }
   setInterval(tick, 1000);
 
@@ -174,19 +182,15 @@
     if (chosen) chosen.textContent = `${boxes.filter(other => other.checked).length} selected`;
   });
 
-  async function copy(text, button) {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      // Plain HTTP has no clipboard; copying a selection works everywhere.
-      const area = make("textarea", "");
-      area.value = text;
-      (button.closest("dialog") ?? body).append(area);
-      area.select();
-      document.execCommand("copy");
-      area.remove();
-      button.focus();
-    }
+  // Plain HTTP has no clipboard; copying a selection works everywhere.
+  function copy(text, button) {
+    const area = make("textarea", "");
+    area.value = text;
+    button.after(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    button.focus();
     const word = button.textContent;
     button.textContent = "Copied";
     say("Copied.");
@@ -195,7 +199,7 @@
 
   const themes = ["auto", "light", "dark"];
   function paint(theme) {
-    document.documentElement.dataset.theme = theme;
+    root.dataset.theme = theme;
     for (const button of $$(".theme button")) button.setAttribute("aria-pressed", button.value === theme);
     remember("theme", theme);
   }
@@ -209,16 +213,16 @@
     else if (button.closest(".theme")) { event.preventDefault(); paint(button.value); }
     else if (button.closest("#live")) { event.preventDefault(); pause(!paused); }
   });
-  for (const script of $$("[data-script]")) script.hidden = false;
 
   const help = by("help");
+  root.classList.add("scripted");
   const wanted = by("keys");
   wanted.checked = localStorage.getItem("keys") !== "off";
   on("change", () => localStorage.setItem("keys", wanted.checked ? "on" : "off"), wanted);
 
   function step(by) {
     const rows = $$("main tbody tr").filter(row => $("a", row));
-    const at = rows.indexOf(document.activeElement.closest("tr"));
+    const at = rows.indexOf(active().closest("tr"));
     const row = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by))];
     if (!row) return;
     $("th a, a", row).focus();
@@ -227,7 +231,7 @@
 
   let going = 0;
   on("keydown", event => {
-    const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
+    const typing = event.target.matches(fields);
     if (event.key === "Escape" && typing) return event.target.blur();
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !wanted.checked || help.open) return;
     if (Date.now() - going < 1500) {
@@ -241,9 +245,9 @@
       g: () => { going = Date.now(); },
       j: () => step(1),
       k: () => step(-1),
-      x: () => document.activeElement.closest("tr")?.querySelector("input[name=id]")?.click(),
+      x: () => active().closest("tr")?.querySelector("input[name=id]")?.click(),
       p: () => pause(!paused),
-      t: () => paint(themes[(themes.indexOf(document.documentElement.dataset.theme) + 1) % 3]),
+      t: () => paint(themes[(themes.indexOf(root.dataset.theme) + 1) % 3]),
       "?": () => help.showModal(),
     };
     if (Object.hasOwn(keys, event.key)) { event.preventDefault(); keys[event.key](); }
@@ -264,11 +268,10 @@
     const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)), index = Math.round(share * last);
     const cursor = $(".cursor", area) ?? area.appendChild(make("i", "cursor"));
     const tip = $(".tip", area) ?? area.appendChild(make("div", "tip"));
-    cursor.style.left = `${index / last * 100}%`;
-    tip.style.left = share < .5 ? `calc(${index / last * 100}% + .5rem)` : "auto";
-    tip.style.right = share < .5 ? "auto" : `calc(${100 - index / last * 100}% + .5rem)`;
+    cursor.style.left = tip.style.left = `${index / last * 100}%`;
+    tip.style.translate = share < .5 ? "8px" : "calc(-100% - 8px)";
     const names = $$(".legend .is", area.closest("figure")).map(name => name.textContent);
-    const rows = [new Date(Number(at) + index * step).toLocaleTimeString("en-GB"), ...series.map((line, n) =>
+    const rows = [clock(Number(at) + index * step), ...series.map((line, n) =>
       `${names[n]}: ${line[index] === "" ? "–" : units[unit](Number(line[index]))}`)];
     tip.replaceChildren(...rows.map(text => make("div", "", text)));
   }

@@ -137,6 +137,7 @@ fn routes() -> Routes {
         .get("/deeds", pages::act::ask)
         .post("/deeds", pages::act::act)
         .post("/submit", pages::act::submit)
+        .get("/submit", pages::act::forms)
         .post("/preferences", pages::act::prefer)
         .get("/events", live::events)
         .get("/static/{hash}/{name}", pages::serve::asset)

@@ -80,6 +80,11 @@ pub async fn submit(
     }
 }
 
+/// The address of a form that was refused, asked for again: the forms are on the pages of the queues.
+pub async fn forms() -> HttpResponse {
+    see_other(Place::Queues.path(), None)
+}
+
 async fn submitted(
     site: &Site,
     request: &HttpRequest,

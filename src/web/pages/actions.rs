@@ -7,10 +7,10 @@ use crate::core::record::StoredState;
 use crate::core::{Body, JobState, Report};
 use crate::web::actions::{End, How, Listed};
 
-use super::job::{data, error};
+use super::job::{Reason, data, error, listed, why};
 use super::layout::{crumbs, empty, head};
 use super::link::{self, Link};
-use super::state::{big_state, capital, state};
+use super::state::{big_state, state};
 use super::table::{Column, headings};
 use super::text;
 use super::view::{Page, Place, Region, Row, View};
@@ -46,7 +46,7 @@ pub struct ActionFigures {
 pub struct StepFigures {
     /// The processor's id, or its name, or a type of job.
     pub processor: String,
-    /// `pending`, `running`, `completed`, `failed` or `skipped`.
+    /// `pending`, `scheduled`, `queued`, `running`, `completed`, `failed` or `skipped`.
     pub state: &'static str,
     /// Attempts so far.
     pub attempts: u32,
@@ -60,23 +60,25 @@ pub struct StepFigures {
     pub data: Option<Body>,
     /// Why it failed.
     pub error: Option<Body>,
+    /// Why it waits, where its job does.
+    pub why: Vec<Reason>,
 }
 
 impl ActionFigures {
     /// An action as its book knows it: without data, and of its steps no more than which one it is at.
     pub fn of(listed: &Listed) -> ActionFigures {
-        ActionFigures::with_jobs(listed, &[])
+        ActionFigures::with_jobs(listed, &[], 0)
     }
 
     /// The same with the jobs of its first steps; a job that is gone is none.
-    pub fn with_jobs(listed: &Listed, jobs: &[Option<Report>]) -> ActionFigures {
+    pub fn with_jobs(listed: &Listed, jobs: &[Option<Report>], now_ms: u64) -> ActionFigures {
         let Listed { plan, end, .. } = listed;
         let steps = plan.steps.iter().enumerate();
         let steps: Vec<StepFigures> = steps
             .map(|(at, kind)| {
                 let known = StepFigures::at(listed, at, kind.text().into_owned());
                 match jobs.get(at) {
-                    Some(Some(report)) => known.with_job(report, plan.on_failure),
+                    Some(Some(report)) => known.with_job(report, plan.on_failure, now_ms),
                     Some(None) | None => known,
                 }
             })
@@ -131,16 +133,18 @@ impl StepFigures {
             ended_ms: None,
             data: None,
             error: None,
+            why: Vec::new(),
         }
     }
 
-    fn with_job(self, report: &Report, on_failure: OnFailure) -> StepFigures {
+    fn with_job(self, report: &Report, on_failure: OnFailure, now_ms: u64) -> StepFigures {
         let job = &report.job;
         let state = match (report.state(), on_failure) {
             (JobState::Completed, _) => "completed",
             (JobState::Failed | JobState::Cancelled | JobState::Expired, OnFailure::Fail) => "failed",
             (JobState::Failed | JobState::Cancelled | JobState::Expired, OnFailure::Skip) => "skipped",
-            (JobState::Scheduled | JobState::Queued | JobState::Running, _) => self.state,
+            (JobState::Scheduled | JobState::Queued, _) => report.state().as_str(),
+            (JobState::Running, _) => self.state,
         };
         let (ended_ms, detail) = match &job.progress.state {
             StoredState::Finished { at_ms, detail, .. } => (Some(*at_ms), detail.clone()),
@@ -155,6 +159,7 @@ impl StepFigures {
             ended_ms,
             data,
             error,
+            why: if matches!(state, "scheduled" | "queued") { why(report, now_ms) } else { Vec::new() },
             ..self
         }
     }
@@ -243,7 +248,7 @@ fn steps(view: &View, action: &ActionFigures) -> Markup {
         section.card aria-labelledby="steps-title" {
             header { h2 id="steps-title" { "Steps" } }
             div.inner { (steps_bar(action, view.now_ms, "bar tall")) (keys()) }
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="The steps" {
                 table {
                     caption.visually-hidden { "The steps of the action, in order" }
                     thead { tr {
@@ -265,6 +270,7 @@ fn steps(view: &View, action: &ActionFigures) -> Markup {
                 }
             }
             @for (at, step) in action.steps.iter().enumerate() {
+                @if !step.why.is_empty() { div.inner { h3 { "Why step " (at) " waits" } (listed(&step.why)) } }
                 @if let Some(json) = &step.data { (data(&format!("After step {at}"), json, false)) }
                 @if let Some(json) = &step.error { (error(&format!("Error of step {at}"), json)) }
             }
@@ -333,8 +339,8 @@ fn fill(state: &str) -> &'static str {
 fn keys() -> Markup {
     html! {
         p.small.keys {
-            @for word in ["pending", "running", "completed", "failed", "skipped"] {
-                span.key { svg viewBox="0 0 10 10" aria-hidden="true" { rect class=(fill(word)) width="10" height="10" {} } (capital(word)) }
+            @for (state, word) in [("pending", "Waits"), ("running", "Running"), ("completed", "Completed"), ("failed", "Failed"), ("skipped", "Skipped")] {
+                span.key { svg viewBox="0 0 10 10" aria-hidden="true" { rect class=(fill(state)) width="10" height="10" {} } (word) }
             }
         }
     }

@@ -359,6 +359,7 @@ fn step(processor: &str, state: &'static str, started: Option<u64>, took: Option
         ended_ms: started.zip(took).map(|(ago, took)| NOW_MS - ago + took),
         data: (state == "completed").then(|| json(EVIL_BODY)),
         error: (state == "failed").then(|| json("\"no such image\"")),
+        why: Vec::new(),
     }
 }
 

@@ -26,7 +26,7 @@ pub fn copyable(text: Markup, is_wrapped: bool) -> Markup {
     html! {
         div.code {
             pre tabindex="0" class=[is_wrapped.then_some("wrap")] { (text) }
-            button.copy.small-button type="button" data-copy="" data-script hidden { "Copy" }
+            button.copy.small-button type="button" data-copy="" data-script { "Copy" }
         }
     }
 }

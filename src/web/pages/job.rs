@@ -7,7 +7,7 @@ use crate::core::record::{StoredAttempt, StoredState};
 use crate::core::{JobState, Report, job};
 
 use super::deed::{Deed, ask};
-use super::form::{as_call, button, copyable};
+use super::form::{as_call, copyable, hidden};
 use super::icons::icon;
 use super::json;
 use super::layout::{crumbs, head};
@@ -34,12 +34,13 @@ pub fn page(view: &View, report: &Report) -> Page {
         Region::new("life", life(report, view.now_ms)),
         Region::new("facts", facts(report, view.now_ms)),
         Region::new("outcome", outcome(report)),
+        Region::new("priority", priority(view, report)),
     ];
     let lead = html! { "Job of type " a href=(link::queue(&kind).href()) { (text::line(&kind)) } };
     let body = html! {
         (crumbs(&[("Jobs", Link::to("/jobs")), (&text::flat(&kind), Link::to("/jobs").with("type", kind.as_ref()))]))
         (head(html! { (text::line(&id)) }, lead, html! {
-            button.small-button type="button" data-copy=(id) data-script hidden { "Copy id" }
+            button.small-button type="button" data-copy=(id) data-script { "Copy id" }
         }))
         (regions[0])
         (regions[1])
@@ -55,7 +56,7 @@ pub fn page(view: &View, report: &Report) -> Page {
             div.stack {
                 (regions[3])
                 section.card aria-label="More" {
-                    (priority(view, report))
+                    (regions[5])
                     details {
                         summary { "Submit it again" }
                         div.inner.stack.tight {
@@ -71,31 +72,30 @@ pub fn page(view: &View, report: &Report) -> Page {
     Page { title: text::flat(&id), place: Place::Jobs, body, regions, has_fields: true }
 }
 
-/// What fits the state it is in.
+/// What can be done, each in a place of its own: whatever becomes of the job, no other deed comes under the pointer.
 fn deeds(view: &View, report: &Report) -> Markup {
     let id = report.job.id.text();
-    let post = |deed: Deed| button(&ask(deed, &id, view), None, html! { (deed.word()) });
-    let asks = |deed: Deed| html! { a.button href=(ask(deed, &id, view).href()) { (deed.word()) "…" } };
     html! {
-        @match report.state() {
-            JobState::Scheduled => { (post(Deed::RunNow)) (post(Deed::Cancel)) }
-            JobState::Queued | JobState::Running => { (post(Deed::Cancel)) }
-            JobState::Failed | JobState::Cancelled => { (post(Deed::Retry)) (asks(Deed::Delete)) }
-            JobState::Completed | JobState::Expired => { (asks(Deed::Delete)) }
+        @for deed in [Deed::RunNow, Deed::Cancel, Deed::Retry, Deed::Delete] {
+            @let asks_first = deed == Deed::Delete;
+            form method=(if asks_first { "get" } else { "post" }) action="/deeds" {
+                (hidden(&ask(deed, &id, view).pairs))
+                button disabled[!deed.fits(report.state())] { (deed.word()) @if asks_first { "…" } }
+            }
         }
     }
 }
 
 fn priority(view: &View, report: &Report) -> Markup {
-    let is_waiting = matches!(report.state(), JobState::Scheduled | JobState::Queued);
+    let is_over = !Deed::Reprioritize.fits(report.state());
     html! {
-        @if is_waiting {
-            details {
-                summary { "Change its priority" }
-                form.inner.stack.tight method="post" action="/deeds" {
-                    (super::form::hidden(&ask(Deed::Reprioritize, &report.job.id.text(), view).pairs))
+        details {
+            summary { "Change its priority" }
+            form.inner method="post" action="/deeds" {
+                fieldset.stack.tight disabled[is_over] {
+                    (hidden(&ask(Deed::Reprioritize, &report.job.id.text(), view).pairs))
                     label.field { "Priority" input name="priority" value=(report.job.priority) inputmode="numeric" aria-label="Priority"; }
-                    p.actions { button { "Change priority" } }
+                    p.actions { button { "Change priority" } @if is_over { span.soft { "It has ended." } } }
                 }
             }
         }
@@ -103,7 +103,7 @@ fn priority(view: &View, report: &Report) -> Markup {
 }
 
 /// A reason why a job isn't done yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reason {
     shape: &'static str,
     says: Markup,
@@ -180,11 +180,16 @@ fn why_card(reasons: &[Reason]) -> Markup {
             section.card.why aria-labelledby="why-title" {
                 div.inner {
                     h2.visually-hidden id="why-title" { "Why it is not done" }
-                    ul { @for reason in reasons { li { (icon(reason.shape)) span { (reason.says) } } } }
+                    (listed(reasons))
                 }
             }
         }
     }
+}
+
+/// Reasons, a line each.
+pub(super) fn listed(reasons: &[Reason]) -> Markup {
+    html! { ul.reasons { @for reason in reasons { li { (icon(reason.shape)) span { (reason.says) } } } } }
 }
 
 /// The states and attempts of a job, and a bar of its time.

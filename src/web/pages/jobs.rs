@@ -245,7 +245,7 @@ fn bulk(data: Jobs<'_>) -> Markup {
             // What came after this page was made is not meant.
             input type="hidden" name="upto" value=(newest);
             @for deed in DEEDS { button name="deed" value=(deed.key()) { (deed.word()) "…" } }
-            label.row data-script hidden { input type="checkbox" data-all aria-label="Select all on this page"; " all here" }
+            label.row data-script { input type="checkbox" data-all aria-label="Select all on this page"; " all here" }
             span.soft data-chosen {}
         }
     }

@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::icons::{self, icon};
 use super::link::{Link, encode};
 use super::view::{Page, Place, Theme, View, Word};
+use super::words;
 use crate::web::assets::href;
 
 /// A whole document.
@@ -82,7 +83,7 @@ fn side(view: &View, here: Place) -> Markup {
                         }
                     }
                 }
-                button.small-button type="button" data-help data-script hidden { "Keys " kbd { "?" } }
+                button.small-button type="button" data-help data-script { "Keys " kbd { "?" } }
             }
         }
     }
@@ -114,7 +115,7 @@ fn tools(view: &View, page: &Page, changes: bool) -> Markup {
                 input type="hidden" name="back" value=(view.here.href());
                 span.dot {}
                 span.word { @if view.live { "live" } @else { "paused" } }
-                span.clock {}
+                span.clock { (words::clock(view.now_ms)) }
                 @if changes {
                     @if page.has_fields {
                         noscript { a href=(view.here.href()) { "Refresh" } }

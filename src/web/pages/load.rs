@@ -288,7 +288,7 @@ async fn action(site: &Site, view: &View, name: &str) -> Loaded {
     let begun = (0..=listed.step).take(listed.plan.steps.len().min(STEPS));
     let jobs = join_all(begun.map(|step| site.desk.look(listed.plan.job_of(step)))).await;
     let jobs: Vec<Option<Report>> = jobs.into_iter().map(Result::ok).collect();
-    found(super::actions::one(view, &ActionFigures::with_jobs(&listed, &jobs)))
+    found(super::actions::one(view, &ActionFigures::with_jobs(&listed, &jobs, view.now_ms)))
 }
 
 async fn peers(site: &Site, view: &View, role: Role) -> (Vec<PeerFigures>, Option<u64>) {

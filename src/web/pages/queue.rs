@@ -60,6 +60,7 @@ pub fn page(view: &View, data: &Queue<'_>) -> Page {
     ];
     let body = html! {
         (crumbs(&[("Queues", Link::to("/queues"))]))
+        (data.form.note())
         (regions[0])
         (regions[1])
         section.card aria-label="History" {

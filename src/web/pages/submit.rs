@@ -4,7 +4,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::icons::icon;
 use super::link::Link;
+use super::state::capital;
 use crate::core::job::or_null;
 use crate::core::record::StoredJob;
 
@@ -123,20 +125,33 @@ impl Form {
     /// The form, for jobs of this type.
     pub fn markup(&self, kind: &str) -> Markup {
         html! {
+            @let is_wrong = |field: &str| self.flaw.as_ref().is_some_and(|(wrong, _)| *wrong == field);
             form method="post" action="/submit" {
                 input type="hidden" name="type" value=(kind);
                 div.fields {
                     label.full {
                         "Body" (self.flaw_of("body"))
-                        textarea name="body" rows="6" spellcheck="false" aria-label="Body, JSON" { "\n" (self.body) }
+                        textarea id="field-body" name="body" autofocus[is_wrong("body")] rows="6" spellcheck="false" aria-label="Body, JSON" { "\n" (self.body) }
                         small { "Any JSON. It reaches the worker as it is written here." }
                     }
-                    label { "Id" (self.flaw_of("id")) input name="id" value=(self.id) aria-label="Id" autocomplete="off" maxlength="255"; small { "Empty: one is made." } }
-                    label { "Priority" (self.flaw_of("priority")) input name="priority" value=(self.priority) aria-label="Priority" inputmode="numeric"; small { "Larger goes first." } }
-                    label { "Not before, in seconds" (self.flaw_of("delay")) input name="delay" value=(self.delay) aria-label="Not before, in seconds" inputmode="decimal"; small { "0: now." } }
-                    label { "Attempts" (self.flaw_of("max_attempts")) input name="max_attempts" value=(self.max_attempts) aria-label="Attempts" inputmode="numeric"; small { "Deliveries in all." } }
+                    label { "Id" (self.flaw_of("id")) input id="field-id" name="id" autofocus[is_wrong("id")] value=(self.id) aria-label="Id" autocomplete="off" maxlength="255"; small { "Empty: one is made." } }
+                    label { "Priority" (self.flaw_of("priority")) input id="field-priority" name="priority" autofocus[is_wrong("priority")] value=(self.priority) aria-label="Priority" inputmode="numeric"; small { "Larger goes first." } }
+                    label { "Not before, in seconds" (self.flaw_of("delay")) input id="field-delay" name="delay" autofocus[is_wrong("delay")] value=(self.delay) aria-label="Not before, in seconds" inputmode="decimal"; small { "0: now." } }
+                    label { "Attempts" (self.flaw_of("max_attempts")) input id="field-max_attempts" name="max_attempts" autofocus[is_wrong("max_attempts")] value=(self.max_attempts) aria-label="Attempts" inputmode="numeric"; small { "Deliveries in all." } }
                     label.row { input type="checkbox" name="durable" value="yes" checked[self.durable] aria-label="Durable"; "Durable: on disk before it is acknowledged" }
                     div.actions.full { button.main { "Submit job" } }
+                }
+            }
+        }
+    }
+
+    /// What is wrong, for the top of a page, and the way to it.
+    pub fn note(&self) -> Markup {
+        html! {
+            @if let Some((field, why)) = &self.flaw {
+                p.note.bad role="alert" {
+                    (icon("failed"))
+                    span { "The job was not submitted. " a href={ "#field-" (field) } { (capital(&field.replace('_', " "))) } ": " (why) }
                 }
             }
         }
@@ -145,7 +160,7 @@ impl Form {
     fn flaw_of(&self, field: &str) -> Markup {
         html! {
             @if let Some((name, why)) = &self.flaw {
-                @if *name == field { strong.bad-text role="alert" { (why) } }
+                @if *name == field { strong.bad-text { (why) } }
             }
         }
     }

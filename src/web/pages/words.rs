@@ -100,8 +100,13 @@ pub fn rfc3339(ms: u64) -> String {
 /// A moment for people: date and time to the second, in UTC.
 pub fn moment(ms: u64) -> Markup {
     let exact = rfc3339(ms);
-    let shown = exact.get(..19).map_or_else(|| exact.clone(), |text| text.replace('T', " "));
+    let shown = exact.get(..19).map_or_else(|| exact.clone(), |text| format!("{} UTC", text.replace('T', " ")));
     html! { time datetime=(exact) title=(exact) { (shown) } }
+}
+
+/// The time of day of a moment, as the script lets it go on: in UTC, as everywhere.
+pub fn clock(ms: u64) -> String {
+    rfc3339(ms).get(11..19).map_or_else(String::new, |time| format!("{time} UTC"))
 }
 
 /// How long ago a moment was. The script lets it pass.
@@ -168,7 +173,7 @@ mod tests {
     fn moments_are_utc_and_never_fail() {
         assert_eq!(rfc3339(1_769_860_800_123), "2026-01-31T12:00:00.123Z");
         assert_eq!(rfc3339(u64::MAX), "out of range");
-        assert!(moment(1_769_860_800_123).0.contains(">2026-01-31 12:00:00<"));
+        assert!(moment(1_769_860_800_123).0.contains(">2026-01-31 12:00:00 UTC<"));
         assert!(moment(u64::MAX).0.contains("out of range"));
         // A clock that went back shows no negative age.
         assert!(since(5, 10).0.contains(">0 s<"));

@@ -69,7 +69,7 @@ fn one_job() {
     let job = site.take("mail");
     site.say(&job, "fail", r#","error":"no","retry":false"#);
     browser.open(&site.at("/jobs/later"));
-    browser.click_saying("main a", "Delete…");
+    browser.click_saying("main button", "Delete…");
     confirm(&mut browser, "1 job");
     // Its page is no more, so the list says so.
     expect_done(&mut browser, "1 job deleted");
@@ -312,7 +312,10 @@ fn a_job_is_submitted() {
     browser.fill("textarea[name=body]", "{\"to\": \"it's <b>me</b>\"");
     browser.fill("#submit input[name=id]", "by hand");
     follow_saying(&mut browser, "#submit button", "Submit job");
-    expect(&mut browser, "document.querySelector('#submit [role=alert]')");
+    // The page says so on top, and the field has the focus.
+    expect(&mut browser, "document.querySelector('main > .note.bad a')?.hash === '#field-body'");
+    expect(&mut browser, "document.activeElement.id === 'field-body'");
+    assert_eq!(browser.count("#submit .bad-text"), 1);
     assert_eq!(browser.say("document.querySelector('textarea[name=body]').value"), "{\"to\": \"it's <b>me</b>\"");
     assert_eq!(browser.say("document.querySelector('#submit input[name=id]').value"), "by hand");
     let complaints = complaints(&mut browser);

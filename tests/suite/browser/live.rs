@@ -54,6 +54,97 @@ fn what_changes_is_seen_without_loading_again() {
 }
 
 #[test]
+fn no_other_deed_comes_under_the_pointer() {
+    let Some(mut browser) = browser("no_other_deed_comes_under_the_pointer") else { return };
+    let mut site = Site::new();
+    site.submit("1", "mail", r#","max_attempts":1"#);
+    let job = site.take("mail");
+    open_marked(&mut browser, &site.at("/jobs/1"));
+    let deeds =
+        "[...document.querySelectorAll('#state button')].map(one => [one.textContent, one.getBoundingClientRect().x])";
+    let places = browser.say(&format!("JSON.stringify({deeds})"));
+    browser.script(
+        "[...document.querySelectorAll('#state button')].find(one => one.textContent === 'Cancel').focus()",
+        value!([]),
+    );
+    site.say(&job, "fail", r#","error":"no""#);
+    expect_text(&mut browser, "#state .state", "Failed");
+    assert_eq!(browser.say(&format!("JSON.stringify({deeds})")), places, "(left: now, right: before)");
+    let open = "[...document.querySelectorAll('#state button:enabled')].map(one => one.textContent).join()";
+    assert_eq!(browser.say(open), "Retry,Delete…");
+    assert_eq!(browser.say("document.activeElement.id || document.activeElement.outerHTML.slice(0, 200)"), "main");
+    expect(&mut browser, "document.querySelector('#priority fieldset').disabled");
+    // What only the script does is still there.
+    assert!(browser.is("[...document.querySelectorAll('[data-copy]')].every(one => one.checkVisibility() || one.closest('details:not([open])'))"));
+    expect_marked(&mut browser);
+}
+
+#[test]
+fn what_is_under_the_pointer_stays_there() {
+    let Some(mut browser) = browser("what_is_under_the_pointer_stays_there") else { return };
+    let mut site = Site::new();
+    for n in 0..8 {
+        site.submit(&format!("{n}"), &format!("kind-{n}"), "");
+    }
+    site.wait_for_queue("kind-7");
+    for n in 0..8 {
+        site.http.post(&format!("/queues/kind-{n}/pause"), "").expect(200);
+    }
+    open_marked(&mut browser, &site.at("/"));
+    expect(&mut browser, "document.querySelectorAll('#busiest .pill').length === 8");
+    let lines = "document.querySelectorAll('#attention li').length";
+    let before: usize = browser.say(lines).parse().expect("a number");
+    browser.script("scrollTo(0, 300)", value!([]));
+    let row = "document.querySelector('#busy tr:nth-child(2)')";
+    browser.hover("#busy tr:nth-child(2)");
+    let place = browser.say(&format!("Math.round({row}.getBoundingClientRect().top)"));
+    site.http.post("/queues/kind-0/resume", "").expect(200);
+    expect(&mut browser, &format!("{lines} > {before}"));
+    assert_eq!(
+        browser.say(&format!("Math.round({row}.getBoundingClientRect().top)")),
+        place,
+        "(left: now, right: before)"
+    );
+    expect_marked(&mut browser);
+}
+
+#[test]
+fn the_steps_of_a_running_action_are_seen() {
+    let Some(mut browser) = browser("the_steps_of_a_running_action_are_seen") else { return };
+    let mut site = Site::new();
+    let mut worker = crate::support::gloom_worker(&site.server, "shrink");
+    let other = crate::support::gloom_worker(&site.server, "store");
+    let asked = r#"{"id":"shop","processors":["shrink","store"],"data":{"size":[640,480]}}"#;
+    let begun = site.http.ask("POST", "/action", &[("Content-Type", "application/json")], Some(asked.as_bytes()));
+    assert!((200..300).contains(&begun.status), "got {}", begun.text());
+    open_marked(&mut browser, &site.at("/actions/shop"));
+    let step = |number: usize| format!("#steps tbody tr:nth-child({}) .state", number + 1);
+    expect_text(&mut browser, &step(0), "Running");
+    assert_eq!(browser.text(&step(1)).trim(), "Pending");
+    assert_eq!(browser.count("#steps svg.bar rect"), 2);
+    drop(other);
+    worker.receive();
+    worker.send(r#"{"action":"respond","body":{"size":[64,48]}}"#);
+    expect_text(&mut browser, &step(0), "Completed");
+    // Nobody takes the second step: it waits, and the page says for what.
+    expect_text(&mut browser, &step(1), "Queued");
+    expect(
+        &mut browser,
+        "document.querySelector('#steps .reasons')?.textContent.includes('There is no worker of this type')",
+    );
+    expect(
+        &mut browser,
+        "document.querySelector('#steps svg.bar .f-good') && document.querySelector('#steps svg.bar .f-wait')",
+    );
+    let job = site.take("store");
+    expect_text(&mut browser, &step(1), "Running");
+    site.say(&job, "complete", r#","body":{"stored":true}"#);
+    expect_text(&mut browser, "#state .state", "Completed");
+    expect(&mut browser, "document.querySelector('#result pre')?.textContent.includes('stored')");
+    expect_marked(&mut browser);
+}
+
+#[test]
 fn new_rows_wait_until_they_are_asked_for() {
     let Some(mut browser) = browser("new_rows_wait_until_they_are_asked_for") else { return };
     let mut site = Site::new();
