@@ -236,7 +236,7 @@ pub fn one(view: &View, action: &ActionFigures) -> Page {
         (crumbs(&[("Actions", Link::to("/actions"))]))
         (head(html! { (text::line(&action.id)) }, lead, html! {}))
         (regions[0])
-        @if let Some(input) = &action.input { section.card aria-label="Input" { (data("What it was given", input, action.steps.len() < 2)) } }
+        @if let Some(input) = &action.input { section.card aria-label="Input" { (data("What it was given", input, action.steps.len() < 2, &whole(action))) } }
         (regions[1])
         (regions[2])
     };
@@ -271,19 +271,24 @@ fn steps(view: &View, action: &ActionFigures) -> Markup {
             }
             @for (at, step) in action.steps.iter().enumerate() {
                 @if !step.why.is_empty() { div.inner { h3 { "Why step " (at) " waits" } (listed(&step.why)) } }
-                @if let Some(json) = &step.data { (data(&format!("After step {at}"), json, false)) }
-                @if let Some(json) = &step.error { (error(&format!("Error of step {at}"), json)) }
+                @if let Some(json) = &step.data { (data(&format!("After step {at}"), json, false, &whole(action))) }
+                @if let Some(json) = &step.error { (error(&format!("Error of step {at}"), json, &whole(action))) }
             }
         }
     }
+}
+
+/// Where all of it is.
+fn whole(action: &ActionFigures) -> String {
+    format!("/action/{}", link::encode(&action.id))
 }
 
 fn result(action: &ActionFigures) -> Markup {
     html! {
         @if action.data.is_some() || action.error.is_some() || action.response_url.is_some() {
             section.card aria-label="Result" {
-                @if let Some(json) = &action.data { (data("Result", json, true)) }
-                @if let Some(json) = &action.error { (error("Error", json)) }
+                @if let Some(json) = &action.data { (data("Result", json, true, &whole(action))) }
+                @if let Some(json) = &action.error { (error("Error", json, &whole(action))) }
                 @if let Some(url) = &action.response_url {
                     div.inner {
                         dl.pairs {

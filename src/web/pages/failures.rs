@@ -9,6 +9,8 @@ use maud::{Markup, html};
 use crate::core::record::{Outcome, StoredState};
 use crate::core::{JobId, Report, TypeName};
 
+use super::form::as_call;
+use super::json;
 use super::layout::{empty, head};
 use super::link::{self, Link};
 use super::table::{Column, headings};
@@ -46,6 +48,8 @@ pub struct Failures {
     pub goes_on: bool,
 }
 
+/// So much of a pattern is shown: one long word is no reason for a long row.
+pub const SHOWN_PATTERN: usize = 200;
 /// The longest pattern, in characters.
 const PATTERN: usize = 160;
 /// The most groups that a page shows.
@@ -139,8 +143,10 @@ fn pattern(error: &[u8]) -> String {
 /// What an error says: the text of a string, the message of an object, or the JSON itself.
 fn said(error: &[u8]) -> String {
     let error = String::from_utf8_lossy(&error[..error.len().min(4 * 1024)]).into_owned();
+    if let Some(text) = json::begun(&error) {
+        return text;
+    }
     match serde_json::from_str::<serde_json::Value>(&error) {
-        Ok(serde_json::Value::String(text)) => text,
         Ok(serde_json::Value::Object(members)) => {
             let text =
                 |name: &str| members.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
@@ -152,7 +158,7 @@ fn said(error: &[u8]) -> String {
                 (None, None) => error,
             }
         }
-        _ => error,
+        _ => json::readable(&error),
     }
 }
 
@@ -223,11 +229,13 @@ pub fn page(view: &View, failures: &Failures, total: u64) -> Page {
         (head(html! { "Failures" }, scope, html! {}))
         section.card aria-label="Groups of failures" {
             form.filters method="get" action="/failures" {
-                input type="search" name="type" value=(kind) placeholder="Type" aria-label="Type" autocomplete="off" spellcheck="false";
+                input type="search" name="q" value=(view.here.value("q")) placeholder="Type contains" aria-label="Type contains" autocomplete="off" spellcheck="false";
                 button { "Filter" }
-                @if !kind.is_empty() { a href="/failures" { "All types" } }
+                @if !kind.is_empty() { span { "Only of the type " (text::line(kind)) } }
+                @if view.here != Link::to("/failures") { a href="/failures" { "All types" } }
             }
             (table)
+            (as_call(&view.doors.curl("GET", &Link::to("/jobs").with("state", "failed").with("type", kind).href(), None)))
         }
     };
     Page { title: "Failures".to_owned(), place: Place::Failures, body, regions: vec![table], has_fields: false }
@@ -238,10 +246,19 @@ fn table(view: &View, failures: &Failures) -> Region {
     let left_out = failures.groups.len().saturating_sub(SHOWN) as u64;
     let is_empty = failures.groups.is_empty();
     let here = view.here.clone();
+    let nothing = match (here.value("type"), here.value("q")) {
+        ("", "") => "Nothing has failed".to_owned(),
+        ("", part) => format!("Nothing has failed of types that contain “{part}”"),
+        (kind, _) => format!("Nothing has failed of the type “{kind}”"),
+    };
+    let wider = Link::to("/failures").with("q", here.value("type"));
     Region::of_rows("failures", rows, move |rows| {
         html! {
             @if is_empty {
-                (empty("Nothing has failed", html! { "Jobs whose attempts are used up, or whose worker says not to try again, are found here." }))
+                (empty(&nothing, html! {
+                    @if !here.value("type").is_empty() { a href=(wider.href()) { "Look at all types that contain this" } ". " }
+                    "Jobs whose attempts are used up, or whose worker says not to try again, are found here."
+                }))
             } @else {
                 div.scroll tabindex="0" role="region" aria-label="Groups of failures" {
                     table {
@@ -264,11 +281,10 @@ fn row(view: &View, group: &Group) -> Row {
         &id,
         html! {
             th.name scope="row" {
-                a href=(jobs_of(group).href()) { (text::line(&group.pattern)) }
-                br;
-                small { a.soft href=(link::job(&group.sample.text()).href()) { "the last one" } }
+                a.clamp href=(jobs_of(group).href()) { (text::clipped(&group.pattern, SHOWN_PATTERN)) }
+                small { a.soft.near href=(link::job(&group.sample.text()).href()) { "the last one" } }
             }
-            td.name { a href=(link::queue(&kind).href()) { (text::line(&kind)) } }
+            td.name { a.near href=(link::queue(&kind).href()) { (text::line(&kind)) } }
             td.num { (words::count(group.count)) }
             td.num.wide { (words::since(view.now_ms, group.first_ms)) }
             td.num { (words::since(view.now_ms, group.last_ms)) }
@@ -329,6 +345,9 @@ mod tests {
         assert_eq!(pattern(b"\"added cafe facade\""), "added cafe facade");
         assert_eq!(pattern(b"\"\""), "no message");
         assert_eq!(pattern(b"{\"a\":1}"), "{\"…\":#}");
+        assert_eq!(pattern(b"\"\\ud83d\\ude00 caf\\u00e9\""), "😀 café");
+        let long = format!("\"first line\\n{}\"", "a".repeat(100_000));
+        assert_eq!(pattern(long.as_bytes()), "first line");
         assert!(pattern(&[b'x'; 100_000]).chars().count() <= 4 * 1024);
     }
 }

@@ -7,7 +7,7 @@ use crate::core::record::{StoredAttempt, StoredState};
 use crate::core::{JobState, Report, job};
 
 use super::deed::{Deed, ask};
-use super::form::{as_call, copyable, hidden};
+use super::form::{as_call, copyable, copyable_as, hidden};
 use super::icons::icon;
 use super::json;
 use super::layout::{crumbs, head};
@@ -50,7 +50,7 @@ pub fn page(view: &View, report: &Report) -> Page {
                     header { h2 id="life-title" { "What happened" } }
                     (regions[2])
                 }
-                section.card aria-label="Body" { (data("Body", &job.body, true)) }
+                section.card aria-label="Body" { (data("Body", &job.body, true, &whole(report))) }
                 (regions[4])
             }
             div.stack {
@@ -367,36 +367,49 @@ fn facts(report: &Report, now_ms: u64) -> Markup {
     }
 }
 
+/// Where all of it is.
+fn whole(report: &Report) -> String {
+    format!("/api/v1/jobs/{}", link::encode(&report.job.id.text()))
+}
+
 /// The result of a completed job, the error of a failed one.
 fn outcome(report: &Report) -> Markup {
     html! {
         @match &report.job.progress.state {
             StoredState::Finished { detail: Some(detail), .. } => {
                 @let title = if report.state() == JobState::Completed { "Result" } else { "Error" };
-                section.card aria-label=(title) { @if title == "Result" { (data(title, detail, true)) } @else { (error(title, detail)) } }
+                section.card aria-label=(title) { @if title == "Result" { (data(title, detail, true, &whole(report))) } @else { (error(title, detail, &whole(report))) } }
             }
             StoredState::Finished { .. } | StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => {}
         }
     }
 }
 
-/// A body that opens and closes.
-pub(super) fn data(title: &str, json: &[u8], is_open: bool) -> Markup {
+/// A body that opens and closes. The whole of a long one is at this address.
+pub(super) fn data(title: &str, json: &[u8], is_open: bool, whole: &str) -> Markup {
     let json = job::or_null(json);
-    folded(title, json, json::body(json), is_open)
+    folded(title, json, json::body(json), is_open, whole)
 }
 
 /// The same of an error, open.
-pub(super) fn error(title: &str, json: &[u8]) -> Markup {
+pub(super) fn error(title: &str, json: &[u8], whole: &str) -> Markup {
     let json = job::or_null(json);
-    folded(title, json, json::error(json), true)
+    folded(title, json, json::error(json), true, whole)
 }
 
-fn folded(title: &str, json: &[u8], shown: Markup, is_open: bool) -> Markup {
+fn folded(title: &str, json: &[u8], shown: Markup, is_open: bool, whole: &str) -> Markup {
+    let is_cut = json.len() > json::SHOWN_BYTES;
     html! {
         details open[is_open] {
-            summary { strong { (title) } " " span.soft { (words::bytes(json.len() as u64)) @if json.len() > json::SHOWN_BYTES { ", its beginning" } } }
-            div.inner { (copyable(shown, true)) }
+            summary { strong { (title) } " " span.soft { (words::bytes(json.len() as u64)) @if is_cut { ", its beginning" } } }
+            div.inner.stack.tight {
+                @if is_cut {
+                    p { "This is the beginning. The whole is at the API: " a href=(whole) { "GET " (whole) } }
+                    (copyable_as("Copy the beginning", shown, true))
+                } @else {
+                    (copyable(shown, true))
+                }
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::core::census::Census;
 use crate::core::{JobState, Report};
 
 use super::deed::Deed;
+use super::form::as_call;
 use super::icons::icon;
 use super::job_cells::{COLUMNS, row};
 use super::layout::{empty, head};
@@ -111,6 +112,7 @@ const DEEDS: [Deed; 5] = [Deed::Cancel, Deed::Retry, Deed::Delete, Deed::RunNow,
 pub fn page(view: &View, data: Jobs<'_>) -> Page {
     let table = table(view, data);
     let filter = data.filter;
+    let call = Link { path: "/jobs".to_owned(), pairs: Filter { group: None, ..filter.clone() }.pairs() };
     let body = html! {
         (head(html! { "Jobs" }, html! { "All jobs whose records are kept, the newest first." }, html! {}))
         @if let Some(report) = data.named {
@@ -128,6 +130,7 @@ pub fn page(view: &View, data: Jobs<'_>) -> Page {
                 (table)
                 @if !data.jobs.is_empty() { (bulk(data)) }
             }
+            (as_call(&view.doors.curl("GET", &call.href(), None)))
         }
     };
     Page { title: "Jobs".to_owned(), place: Place::Jobs, body, regions: vec![table], has_fields: false }
@@ -171,6 +174,9 @@ fn states(view: &View, data: Jobs<'_>) -> Markup {
                         @if let Some(census) = census { " " small { (words::count(counted(census, state))) } }
                     }
                 }
+            }
+            @if census.is_some_and(|census| census.accepted > census.live()) {
+                p.soft.small { "Ended jobs are counted since the start; the list has those whose records are kept." }
             }
         }
     }

@@ -10,8 +10,8 @@ use super::text;
 pub const SHOWN_BYTES: usize = 128 * 1024;
 /// Laying out is for what people read; longer bodies are shown as they came.
 const LAID_OUT_BYTES: usize = 32 * 1024;
-/// Deeper levels are not indented any further.
-const DEEPEST: usize = 24;
+/// Deeper levels are not indented any further: on a phone, nothing would be left of a line.
+const DEEPEST: usize = 12;
 /// A list or an object that fits in so many characters, without another one in it, stays on its line.
 const INLINE: usize = 60;
 
@@ -26,24 +26,78 @@ pub fn body(json: &[u8]) -> Markup {
     html! { (text::lines(&String::from_utf8_lossy(shown))) @if shown.len() < json.len() { "…" } }
 }
 
-/// An error, for a `pre`: the text of a string, with its lines; anything else as a body.
+/// An error, for a `pre`: the text of a string, with its lines; anything else as a body, but with its characters readable.
 pub fn error(json: &[u8]) -> Markup {
-    let text = (json.len() <= SHOWN_BYTES).then(|| std::str::from_utf8(json).ok().and_then(unquoted)).flatten();
-    text.map_or_else(|| body(json), |text| text::lines(&text))
+    let shown = &json[..json.len().min(SHOWN_BYTES)];
+    let text = String::from_utf8_lossy(shown);
+    html! {
+        @match begun(&text) { Some(text) => (text::lines(&text)), None => (body(readable(&text).as_bytes())) }
+        @if shown.len() < json.len() { "…" }
+    }
 }
 
 /// A body in a line: so many characters of it. A string is shown without its quotes.
 pub fn line(json: &[u8], characters: usize) -> Markup {
-    // Four bytes are the longest character; what is cut inside of one ends in a replacement that is cut, too.
-    let start = &json[..json.len().min(characters * 4 + 8)];
-    let text = String::from_utf8_lossy(start);
-    let text = unquoted(&text).unwrap_or_else(|| text.clone().into_owned());
+    // No character is longer than two escapes; what is cut inside of one is cut there.
+    let start = String::from_utf8_lossy(&json[..json.len().min(characters * 12 + 12)]);
+    let text = begun(&start).unwrap_or_else(|| readable(&start));
     text::clipped(&text.replace(['\n', '\r', '\t'], " "), characters)
 }
 
-/// The text of a JSON string; none where it isn't one (or was cut).
-pub fn unquoted(json: &str) -> Option<String> {
-    serde_json::from_str(json).ok()
+/// The text of a JSON string, or of its beginning where the rest was cut off; none where it isn't a string.
+pub fn begun(json: &str) -> Option<String> {
+    let mut rest = json.trim_start().strip_prefix('"')?;
+    let mut text = String::with_capacity(rest.len());
+    loop {
+        let plain = rest.find(['"', '\\']).unwrap_or(rest.len());
+        text.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+        let Some((letter, length)) = escape(rest) else { return Some(text) };
+        text.push(letter);
+        rest = &rest[length..];
+    }
+}
+
+/// JSON with the characters that its escapes stand for, where they are beyond ASCII: some languages write all of them so.
+pub fn readable(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match escape(rest) {
+            Some((letter, length)) if !letter.is_ascii() => {
+                text.push(letter);
+                rest = &rest[length..];
+            }
+            // An escaped backslash escapes nothing more.
+            Some(_) | None => {
+                let length = rest.chars().take(2).map(char::len_utf8).sum();
+                text.push_str(&rest[..length]);
+                rest = &rest[length..];
+            }
+        }
+    }
+    text + rest
+}
+
+/// What the escape at the start stands for, and how long it is; none where there is no whole one.
+fn escape(rest: &str) -> Option<(char, usize)> {
+    let unit = |at: usize| u16::from_str_radix(rest.get(at..)?.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let letter = match rest.strip_prefix('\\')?.chars().next()? {
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'u' => {
+            let units = [unit(0)?, unit(6).unwrap_or(0)];
+            let letter = char::decode_utf16(units).next().and_then(Result::ok).unwrap_or(char::REPLACEMENT_CHARACTER);
+            return Some((letter, 6 * letter.len_utf16()));
+        }
+        other => other,
+    };
+    Some((letter, 1 + letter.len_utf8()))
 }
 
 fn laid_out(json: &str) -> Markup {
@@ -198,12 +252,32 @@ mod tests {
     }
 
     #[test]
+    fn an_error_is_its_text_however_long_or_broken() {
+        assert_eq!(error(b"\"a\\n\\tb \\ud83d\\ude00\"").0, "a\n\tb 😀");
+        assert_eq!(text_of(&error(br#"{"m":"\u00fc \u0022"}"#)), r#"{"m": "ü \u0022"}"#);
+        for (cut, shown) in
+            [("\"a\\", "a"), ("\"a\\u00", "a"), ("\"\\ud83d", "\u{fffd}"), ("\"\\ud83d\\u0041", "\u{fffd}A")]
+        {
+            assert_eq!(begun(cut).as_deref(), Some(shown), "{cut}");
+        }
+        assert_eq!(readable("\\"), "\\");
+        let long = format!("\"{}\"", "é".repeat(SHOWN_BYTES));
+        assert!(error(long.as_bytes()).0.ends_with("…"));
+    }
+
+    #[test]
     fn a_line_is_cut_and_a_string_is_its_text() {
         assert_eq!(
             line(b"\"time\\nout\\u0000\"", 20).0,
             "<bdi>time out<span class=\"odd\" title=\"U+0000\">\\u{0}</span></bdi>"
         );
         assert_eq!(line("\"ääää\"".as_bytes(), 3).0, "<bdi>äää</bdi>…");
+        let long = format!("\"line 1\\nline 2 \\ud83d\\ude00 {}\"", "\\u00e9".repeat(10_000));
+        assert_eq!(line(long.as_bytes(), 18).0, "<bdi>line 1 line 2 😀 éé</bdi>…");
+        assert_eq!(
+            line(br#"{"m":"\u00e9\\u00e9\u0041"}"#, 60).0,
+            "<bdi>{&quot;m&quot;:&quot;é\\\\u00e9\\u0041&quot;}</bdi>"
+        );
         assert_eq!(line(b"{\"a\":1}", 30).0, "<bdi>{&quot;a&quot;:1}</bdi>");
     }
 }

@@ -107,7 +107,7 @@ pub(super) async fn queue_page(site: &Site, view: &View, name: &str, form: &Form
     let range = Range::parse(view.here.value("range")).unwrap_or(Range::FiveMinutes);
     let points = history(site, Some(queue.kind.clone()), range).await;
     let workers = workers_of(site, queue).await;
-    let failed = all_failed(site, Some(queue.kind.clone()), FAILURES_OF_A_QUEUE).await;
+    let failed = all_failed(site, vec![queue.kind.clone()], FAILURES_OF_A_QUEUE).await;
     let failures = Failures::of(&failed.jobs, failed.next.is_some());
     let points = (!points.is_empty()).then_some(&points[..]);
     found(queue::page(view, &Queue { queue, range, points, workers: &workers, failures: &failures, form }))
@@ -212,13 +212,8 @@ pub(super) async fn list(site: &Site, kind: Option<TypeName>, browse: Browse) ->
     site.supervisor.send(List { kind, browse }).await.unwrap_or_default()
 }
 
-/// Failed jobs of a type, the newest first, or of all; at most about so many. Which types have any is known, so that no other
-/// queue is asked.
-async fn all_failed(site: &Site, kind: Option<TypeName>, most: usize) -> Found {
-    let kinds = match kind {
-        Some(kind) => vec![kind],
-        None => failing_kinds(&site.snapshots.borrow()),
-    };
+/// Failed jobs of these types, of each the newest first; at most about so many.
+async fn all_failed(site: &Site, kinds: Vec<TypeName>, most: usize) -> Found {
     let mut all = Found::default();
     for kind in kinds {
         let mut before = None;
@@ -242,25 +237,29 @@ async fn all_failed(site: &Site, kind: Option<TypeName>, most: usize) -> Found {
     all
 }
 
-/// The types with failed jobs, the most first.
-fn failing_kinds(snapshot: &Snapshot) -> Vec<TypeName> {
+/// The queues with failed jobs, the most first: no other one needs to be asked.
+fn failing(snapshot: &Snapshot) -> Vec<&QueueFigures> {
     let mut failing: Vec<&QueueFigures> =
         snapshot.queues.iter().map(AsRef::as_ref).filter(|queue| queue.figures.census.failed > 0).collect();
     failing.sort_by_key(|queue| std::cmp::Reverse(queue.figures.census.failed));
-    failing.into_iter().map(|queue| queue.kind.clone()).collect()
+    failing
 }
 
 async fn failed(site: &Site, view: &View) -> Page {
     let name = view.here.value("type");
-    let kind = TypeName::from_text(name).ok();
-    let failed =
-        if kind.is_none() && !name.is_empty() { Found::default() } else { all_failed(site, kind, FAILURES).await };
-    let failures = Failures::of(&failed.jobs, failed.next.is_some());
+    let part = view.here.value("q").to_lowercase();
+    let is_meant = |kind: &str| (name.is_empty() || kind == name) && kind.to_lowercase().contains(&part);
     let snapshot = site.snapshots.borrow().clone();
-    let total = match name {
-        "" => snapshot.total.census.failed,
-        name => of_kind(&snapshot, name).map_or(0, |queue| queue.figures.census.failed),
+    let mut failing = failing(&snapshot);
+    failing.retain(|queue| is_meant(&queue.kind.text()));
+    let total = failing.iter().map(|queue| queue.figures.census.failed).sum();
+    let kinds = match TypeName::from_text(name) {
+        // Records of it may be older than the figures.
+        Ok(kind) if !name.is_empty() => vec![kind],
+        Ok(_) | Err(_) => failing.iter().map(|queue| queue.kind.clone()).collect(),
     };
+    let failed = all_failed(site, kinds, FAILURES).await;
+    let failures = Failures::of(&failed.jobs, failed.next.is_some());
     failures::page(view, &failures, total)
 }
 

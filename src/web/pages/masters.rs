@@ -4,6 +4,7 @@ use maud::html;
 
 use crate::actors::questions::PeerFigures;
 
+use super::form::as_call;
 use super::layout::{empty, head};
 use super::peers::{MASTER_COLUMNS, master_row};
 use super::table::headings;
@@ -44,7 +45,10 @@ pub fn page(view: &View, data: Masters<'_>) -> Page {
     let lead = html! { "Who submits jobs and is connected. The jobs of a gloom master that leaves are dropped, unless they are durable." };
     let body = html! {
         (head(html! { "Masters" }, lead, html! {}))
-        section.card aria-label="Masters" { (region) }
+        section.card aria-label="Masters" {
+            (region)
+            (as_call(&view.doors.curl("GET", "/masters", None)))
+        }
     };
     Page { title: "Masters".to_owned(), place: Place::Masters, body, regions: vec![region], has_fields: false }
 }

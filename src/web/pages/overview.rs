@@ -96,10 +96,10 @@ fn totals(total: &Figures) -> Markup {
         ("running", census.running, "with a worker"),
     ];
     let ended = [
-        ("completed", census.completed, "with a result"),
-        ("failed", census.failed, "without one"),
-        ("cancelled", census.cancelled, "taken back"),
-        ("expired", census.expired, "waited too long"),
+        ("completed", census.completed, SINCE_START),
+        ("failed", census.failed, SINCE_START),
+        ("cancelled", census.cancelled, SINCE_START),
+        ("expired", census.expired, SINCE_START),
     ];
     html! {
         section.card aria-label="Jobs by state" {
@@ -118,7 +118,7 @@ fn totals(total: &Figures) -> Markup {
                         div {
                             span.label { (icon("dropped")) "Dropped" }
                             (value(census.dropped))
-                            span.hint { "went with their master" }
+                            span.hint { "left with masters" }
                         }
                     }
                 }
@@ -126,13 +126,16 @@ fn totals(total: &Figures) -> Markup {
                     div {
                         span.label { (icon("arrived")) "Accepted" }
                         (value(census.accepted))
-                        span.hint { "all together" }
+                        span.hint { (SINCE_START) }
                     }
                 }
             }
         }
     }
 }
+
+/// Of what ended, figures are of this process; records of it may be gone, or older.
+pub(super) const SINCE_START: &str = "since the start";
 
 /// A total. Long ones are written smaller, so that they are whole.
 fn value(count: u64) -> Markup {
@@ -275,7 +278,7 @@ fn busiest(view: &View, snapshot: &Snapshot) -> Region {
                 @if of == 0 {
                     (empty("No queues", html! { "A queue is made when its type is first named." }))
                 } @else {
-                    div.scroll {
+                    div.scroll tabindex="0" role="region" aria-labelledby="busiest-title" {
                         table {
                             caption.visually-hidden { "The busiest of " (words::counted(of, "queue", "queues")) }
                             (headings(&here, &COLUMNS, None))
@@ -300,7 +303,7 @@ fn times(total: &Figures) -> Markup {
     html! {
         section.card aria-labelledby="times-title" {
             header { h2 id="times-title" { "Times" } }
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-labelledby="times-title" {
                 table {
                     caption.visually-hidden { "How long jobs waited and ran, last 5 minutes" }
                     thead { tr { th scope="col" { span.visually-hidden { "What" } } th.num scope="col" { "p50" } th.num scope="col" { "p95" } th.num scope="col" { "p99" } } }

@@ -9,12 +9,12 @@ use super::attention::is_unattended;
 use super::chart::spark;
 use super::deed::{Deed, ask};
 use super::doors::Doors;
-use super::failures::Failures;
+use super::failures::{self, Failures};
 use super::form::{button, copyable};
 use super::icons::icon;
 use super::layout::{crumbs, empty, head};
 use super::link::{self, Link};
-use super::overview::{depth_chart, rates_chart, times_chart};
+use super::overview::{SINCE_START, depth_chart, rates_chart, times_chart};
 use super::peers::{WORKER_COLUMNS, worker_row};
 use super::state::{capital, pill};
 use super::submit::Form;
@@ -56,7 +56,7 @@ pub fn page(view: &View, data: &Queue<'_>) -> Page {
         Region::new("state", totals(view, data.queue)),
         Region::new("charts", charts(data)),
         workers(view, data),
-        Region::new("failures", failures(view, data)),
+        Region::new("failures", failed(view, data)),
     ];
     let body = html! {
         (crumbs(&[("Queues", Link::to("/queues"))]))
@@ -133,6 +133,8 @@ fn totals(view: &View, queue: &QueueFigures) -> Markup {
                                 }
                             } @else if name == "running" {
                                 span.hint { (words::counted(u64::from(queue.workers), "worker", "workers")) }
+                            } @else if name != "scheduled" {
+                                span.hint { (SINCE_START) }
                             }
                         }
                     }
@@ -213,7 +215,7 @@ fn workers(view: &View, data: &Queue<'_>) -> Region {
     })
 }
 
-fn failures(view: &View, data: &Queue<'_>) -> Markup {
+fn failed(view: &View, data: &Queue<'_>) -> Markup {
     let kind = data.queue.kind.text();
     let jobs = |fingerprint: u64| {
         Link::to("/jobs")
@@ -225,14 +227,14 @@ fn failures(view: &View, data: &Queue<'_>) -> Markup {
         @if data.failures.groups.is_empty() {
             (empty("Nothing has failed", html! {}))
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-labelledby="failures-title" {
                 table {
                     caption { "Of the newest " (words::counted(data.failures.looked_at, "failed job", "failed jobs")) }
                     thead { tr { th scope="col" { "Error" } th.num scope="col" { "Jobs" } th.num scope="col" { "Last" } } }
                     tbody {
                         @for group in data.failures.groups.iter().take(SHOWN_GROUPS) {
                             tr {
-                                th.name scope="row" { a href=(jobs(group.fingerprint).href()) { (text::line(&group.pattern)) } }
+                                th.name scope="row" { a href=(jobs(group.fingerprint).href()) { (text::clipped(&group.pattern, failures::SHOWN_PATTERN)) } }
                                 td.num { (number(group.count)) }
                                 td.num { (words::since(view.now_ms, group.last_ms)) }
                             }

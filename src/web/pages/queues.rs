@@ -6,6 +6,7 @@ use crate::core::statistics::{QueueFigures, Snapshot};
 
 use super::attention::{TOO_OLD_MS, age_ms, is_failing, is_unattended};
 use super::chart::spark;
+use super::form::as_call;
 use super::layout::{empty, head};
 use super::link::{self, Link};
 use super::state::pill;
@@ -25,8 +26,8 @@ const COLUMNS: [Column; 13] = [
     Column::number("scheduled", "Scheduled").hint("Jobs that wait for a time").class("num wide"),
     Column::number("failed", "Failed").hint("Jobs that ended without a result and were not retried"),
     Column::number("in", "In").hint("Jobs accepted per second, last 10 s").class("num wide"),
-    Column::number("out", "Out").hint("Jobs ended per second, last 10 s"),
-    Column::number("oldest", "Oldest").hint("How long the oldest queued job has waited").class("num wide"),
+    Column::number("out", "Out").hint("Jobs ended per second, last 10 s").class("num wide"),
+    Column::number("oldest", "Oldest").hint("How long the oldest queued job has waited"),
     Column::number("wait", "Wait p95").hint("95 of 100 jobs waited at most so long, last 5 min").class("num wide"),
     Column::number("run", "Run p95").hint("95 of 100 attempts ran at most so long, last 5 min").class("num wide"),
     Column::number("workers", "Workers").hint("Workers that joined this type"),
@@ -132,6 +133,7 @@ pub fn page(view: &View, snapshot: &Snapshot) -> Page {
                     }
                 }
             }
+            (as_call(&view.doors.curl("GET", "/queues", None)))
         }
     };
     Page { title: "Queues".to_owned(), place: Place::Queues, body, regions: vec![table], has_fields: false }
@@ -217,8 +219,8 @@ fn row(queue: &QueueFigures, now_ms: u64) -> Row {
             td.num.wide { (counted("scheduled", census.scheduled)) }
             td.num { (counted("failed", census.failed)) }
             td.num.wide { (rate(figures.rate_in)) }
-            td.num { (rate(figures.rate_out)) }
-            td.num.wide { @match figures.oldest_ms { Some(oldest_ms) => (words::since(now_ms, oldest_ms)), None => (words::dash()) } }
+            td.num.wide { (rate(figures.rate_out)) }
+            td.num { @match figures.oldest_ms { Some(oldest_ms) => (words::since(now_ms, oldest_ms)), None => (words::dash()) } }
             td.num.wide { (micros(figures.wait.p95)) }
             td.num.wide { (micros(figures.run.p95)) }
             td.num { (number(u64::from(queue.workers))) }

@@ -68,7 +68,7 @@ fn server_card(data: System<'_>) -> Markup {
             header { h2 id="server-title" { "Server" } }
             div.inner { (server_pairs(data.server)) }
             @if let Some(store) = &data.server.store { (commits(&store.commit)) }
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="How fast actors answer" {
                 table {
                     caption { "How long each actor took to answer just now" }
                     thead { tr { th scope="col" { "Actor" } th.num scope="col" { "Answered in" } } }
@@ -85,7 +85,7 @@ fn server_card(data: System<'_>) -> Markup {
 
 fn commits(times: &Percentiles) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="How long commits take" {
             table {
                 caption { "How long a commit of the store took, its sync included, last 5 minutes" }
                 thead { tr { th scope="col" { "p50" } th scope="col" { "p95" } th scope="col" { "p99" } } }

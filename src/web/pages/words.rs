@@ -86,7 +86,12 @@ pub fn bytes(number: u64) -> String {
 /// A share of one: `12 %`.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    if percent > 0.0 && percent < 1.0 { "< 1 %".to_owned() } else { format!("{percent:.0} %") }
+    match percent {
+        percent if percent > 0.0 && percent < 1.0 => "< 1 %".to_owned(),
+        // What is not whole is not said to be.
+        percent if percent > 99.0 && percent < 100.0 => "99 %".to_owned(),
+        percent => format!("{percent:.0} %"),
+    }
 }
 
 /// A moment, milliseconds since 1970, as RFC 3339 with milliseconds in UTC.
@@ -166,7 +171,7 @@ mod tests {
             [0, 1_023, 3_482, 1_073_741_824, u64::MAX].map(bytes),
             ["0 B", "1023 B", "3.4 KiB", "1 GiB", "16384 PiB"]
         );
-        assert_eq!([0.0, 0.004, 0.126, 1.0].map(percent), ["0 %", "< 1 %", "13 %", "100 %"]);
+        assert_eq!([0.0, 0.004, 0.126, 0.999, 1.0].map(percent), ["0 %", "< 1 %", "13 %", "99 %", "100 %"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::actors::questions::PeerFigures;
 
+use super::form::as_call;
 use super::layout::{empty, head};
 use super::peers::{WORKER_COLUMNS, worker_row};
 use super::server::ProcessorFigures;
@@ -41,7 +42,10 @@ pub fn page(view: &View, data: Workers<'_>) -> Page {
     let regions = vec![workers(view, data), processors(view, data.processors)];
     let body = html! {
         (head(html! { "Workers" }, html! { "Who takes jobs, over every protocol. A long poll is a worker while it waits." }, html! {}))
-        section.card aria-label="Workers" { (regions[0]) }
+        section.card aria-label="Workers" {
+            (regions[0])
+            (as_call(&view.doors.curl("GET", "/workers", None)))
+        }
         section.card aria-labelledby="processors-title" {
             header { h2 id="processors-title" { "Processors" } }
             (regions[1])
@@ -136,8 +140,8 @@ fn processor_row(view: &View, processor: &ProcessorFigures) -> Row {
                 }
             }
             td.name.wide { (text::line(&processor.url)) }
-            td.num.wide { @match processor.cpu { Some(cpu) => (words::percent(cpu)), None => (words::dash()) } }
-            td.num.wide { @match processor.memory { Some(bytes) => (words::bytes(bytes)), None => (words::dash()) } }
+            td.num.wide { @match processor.cpu.filter(|_| processor.is_up) { Some(cpu) => (words::percent(cpu)), None => (words::dash()) } }
+            td.num.wide { @match processor.memory.filter(|_| processor.is_up) { Some(bytes) => (words::bytes(bytes)), None => (words::dash()) } }
             td.num { (super::table::micros(average)) }
             td.num { (number(processor.processed)) }
             td.num { (number(processor.failed)) }

@@ -1,5 +1,6 @@
-//! No page is wider than its window: on a phone one reads up and down, and only tables, code and the places go sideways.
+//! No page is wider than its window: on a phone one reads up and down, and only tables and code go sideways.
 
+use super::site::PLACES;
 use super::*;
 
 /// What is wider than the window, and where it begins.
@@ -7,7 +8,7 @@ const WIDER: &str = "
     const width = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= width) return [];
     return [...document.querySelectorAll('body *')]
-      .filter(one => one.getBoundingClientRect().right > width + 1 && !one.parentElement.closest('.scroll, pre, .places'))
+      .filter(one => one.getBoundingClientRect().right > width + 1 && !one.parentElement.closest('.scroll, pre'))
       .map(one => one.outerHTML.slice(0, 160));";
 
 #[test]
@@ -56,5 +57,34 @@ fn nothing_covers_what_is_to_be_clicked() {
             );
             assert_eq!(covered, value!([]), "{path} at {size:?}");
         }
+    }
+}
+
+#[test]
+fn a_phone_shows_where_one_is_and_what_tables_are_about() {
+    let Some(mut browser) = browser("a_phone_shows_where_one_is_and_what_tables_are_about") else { return };
+    let everything = Everything::new();
+    browser.resize(NARROW);
+    let is_in_view = |css: &str| {
+        format!(
+            "(one => {{ const box = one.getBoundingClientRect(); return box.left >= 0 && box.right <= innerWidth; }})(document.querySelector({}))",
+            value!(css)
+        )
+    };
+    for path in PLACES {
+        browser.open(&everything.at(path));
+        for css in [".places [aria-current=page]", ".theme", "[data-help]"] {
+            assert!(browser.is(&is_in_view(css)), "{css} on {path}");
+        }
+        let captions = browser.script(
+            "return [...document.querySelectorAll('caption:not(.visually-hidden)')]
+               .filter(one => one.getBoundingClientRect().right > innerWidth)
+               .map(one => one.textContent)",
+            value!([]),
+        );
+        assert_eq!(captions, value!([]), "{path}: captions that are cut");
+        let unreachable =
+            browser.script("return [...document.querySelectorAll('.scroll:not([tabindex])')].length", value!([]));
+        assert_eq!(unreachable, value!(0), "{path}: what scrolls can't be reached with keys");
     }
 }
