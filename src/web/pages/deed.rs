@@ -269,33 +269,43 @@ pub fn page(question: &Question) -> Page {
     };
     let title = format!("{}?", button_words(*deed, &things));
     let body = html! {
-        (head(html! { (title) }, html! { (text::line(&question.scope)) }, html! {}))
-        @if *count == 0 {
-            section.card { div.inner.stack { p { "There is nothing to do this to. It may have been done, or what you chose has moved on." } (left_alone(question)) p.actions { a.button href=(question.back) { "Go back" } } } }
-        } @else {
-            section.card aria-label="What happens" {
-                form.inner.stack method="post" action="/deeds" {
-                    p { (deed.meaning()) }
-                    (left_alone(question))
-                    @if question.extent == Extent::Newest {
-                        p.note.warn { (icon("warn")) span { "There are older ones that were not looked at. These are the newest " (words::count(*count)) ": do it again for the rest." } }
-                    }
-                    @if *deed == Deed::Reprioritize {
-                        label.field { "New priority" input name="priority" value="0" inputmode="numeric" required pattern="-?[0-9]+" aria-label="New priority"; }
-                    }
-                    (hidden(&question.bound))
-                    input type="hidden" name="deed" value=(deed.key());
-                    input type="hidden" name="back" value=(question.back);
-                    div.actions {
-                        button class=(if deed.is_grave() { "danger" } else { "main" }) { (button_words(*deed, &things)) }
-                        a.button href=(question.back) { "Go back" }
-                    }
-                }
-                (as_call(&question.call))
-            }
-            (sample(question))
-        }
-    };
+           (head(html! { (title) }, html! { (text::line(&question.scope)) }, html! {}))
+           @if *count == 0 {
+               section.card {
+                   div.inner.stack {
+                       p {
+                           @if question.extent == Extent::Newest {
+                               "There is nothing to do this to among the newest. Older ones were not looked at: name a type or a state, or go to older ones in the list and do it there."
+                           } @else {
+                               "There is nothing to do this to. It may have been done, or what you chose has moved on."
+                           }
+                       }
+                       (left_alone(question))
+    p.actions { a.button href=(question.back) { "Go back" } } } }
+           } @else {
+               section.card aria-label="What happens" {
+                   form.inner.stack method="post" action="/deeds" {
+                       p { (deed.meaning()) }
+                       (left_alone(question))
+                       @if question.extent == Extent::Newest {
+                           p.note.warn { (icon("warn")) span { "There are older ones that were not looked at. These are the newest " (words::count(*count)) ": do it again for the rest." } }
+                       }
+                       @if *deed == Deed::Reprioritize {
+                           label.field { "New priority" input name="priority" value="0" inputmode="numeric" required pattern="-?[0-9]+" aria-label="New priority"; }
+                       }
+                       (hidden(&question.bound))
+                       input type="hidden" name="deed" value=(deed.key());
+                       input type="hidden" name="back" value=(question.back);
+                       div.actions {
+                           button class=(if deed.is_grave() { "danger" } else { "main" }) { (button_words(*deed, &things)) }
+                           a.button href=(question.back) { "Go back" }
+                       }
+                   }
+                   (as_call(&question.call))
+               }
+               (sample(question))
+           }
+       };
     Page { title, place: place(*deed), body, regions: Vec::new(), has_fields: true }
 }
 

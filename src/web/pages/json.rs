@@ -11,7 +11,7 @@ pub const SHOWN_BYTES: usize = 128 * 1024;
 /// Laying out is for what people read; longer bodies are shown as they came.
 const LAID_OUT_BYTES: usize = 32 * 1024;
 /// Deeper levels are not indented any further: on a phone, nothing would be left of a line.
-const DEEPEST: usize = 12;
+const DEEPEST: usize = 10;
 /// A list or an object that fits in so many characters, without another one in it, stays on its line.
 const INLINE: usize = 60;
 

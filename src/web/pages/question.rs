@@ -26,6 +26,8 @@ use crate::web::Site;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// So many are looked at at a time: with thousands of queues, more take too long for a page.
 const LOOK_AT: usize = 2_000;
+/// A text is looked for further, but not for more of it at a time.
+const LOOK_FOR_TEXT: (usize, usize) = (20_000, 200);
 /// So many of the jobs are shown.
 const SAMPLE: usize = 5;
 
@@ -202,8 +204,7 @@ async fn tally(site: &Site, deed: Deed, filter: &Filter, seen: u64, until: Insta
     let is_whole = matches!(deed, Deed::Purge | Deed::RetryFailed);
     let looks = if is_whole { meant.iter().copied().map(Some).collect() } else { vec![filter.state] };
     for state in looks {
-        let mut search = Search::new(site, filter, state, seen);
-        search.look_at = LOOK_AT;
+        let mut search = Search::new(site, filter, state, seen).for_a_page();
         while let Some(reports) = search.next().await {
             for report in reports {
                 if !meant.contains(&report.state()) {
@@ -224,8 +225,7 @@ async fn tally(site: &Site, deed: Deed, filter: &Filter, seen: u64, until: Insta
     // What is shown has been looked for among all: a few that match among many that don't are found by their state.
     if tally.sample.is_empty() && tally.goes_on.is_some() && !is_whole {
         for state in meant {
-            let mut search = Search::new(site, filter, Some(state), seen);
-            search.look_at = LOOK_AT;
+            let mut search = Search::new(site, filter, Some(state), seen).for_a_page();
             tally.sample.extend(search.next().await.unwrap_or_default().into_iter().take(SAMPLE));
         }
         tally.sample.truncate(SAMPLE);
@@ -271,6 +271,7 @@ pub(super) struct Search<'a> {
     kind: Option<TypeName>,
     state: Option<JobState>,
     look_at: usize,
+    limit: usize,
     /// Where to go on; none at the end.
     pub(super) before: Option<u64>,
 }
@@ -280,7 +281,14 @@ impl<'a> Search<'a> {
     pub(super) fn new(site: &'a Site, filter: &'a Filter, state: Option<JobState>, seen: u64) -> Search<'a> {
         let kind = kind_of(filter);
         let before = kind.is_ok().then(|| seen.saturating_add(1));
-        Search { site, filter, kind: kind.unwrap_or_default(), state, look_at: whole_chunk().look_at, before }
+        let Browse { look_at, limit, .. } = whole_chunk();
+        Search { site, filter, kind: kind.unwrap_or_default(), state, look_at, limit, before }
+    }
+
+    /// No more at a time than a page has time for.
+    fn for_a_page(self) -> Search<'a> {
+        let (look_at, limit) = if self.filter.text.is_empty() { (LOOK_AT, self.limit) } else { LOOK_FOR_TEXT };
+        Search { look_at, limit, ..self }
     }
 
     /// Only those of this type.
@@ -294,7 +302,8 @@ impl<'a> Search<'a> {
         let filter = self.filter;
         let state = if filter.group.is_some() { Some(JobState::Failed) } else { self.state };
         let text = Some(filter.text.clone()).filter(|text| !text.is_empty());
-        let browse = Browse { state, text, before: Some(before), look_at: self.look_at, ..whole_chunk() };
+        let browse =
+            Browse { state, text, before: Some(before), look_at: self.look_at, limit: self.limit, ..whole_chunk() };
         let mut found = list(self.site, self.kind.clone(), browse).await;
         if let Some(group) = filter.group {
             found.jobs.retain(|report| group_of(report) == Some(group));

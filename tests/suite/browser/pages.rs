@@ -1,6 +1,7 @@
 //! Every page answers, is one document with one heading, and says nothing in the console.
 
 use super::*;
+use crate::support::eventually;
 use crate::support::http::Answer;
 use std::collections::BTreeSet;
 
@@ -55,6 +56,49 @@ fn every_link_leads_somewhere(mut everything: Everything, links: &BTreeSet<Strin
 fn texts(list: &Value) -> BTreeSet<String> {
     let list = list.as_array().expect("that is a list");
     list.iter().map(|text| text.as_str().expect("that is text").to_owned()).collect()
+}
+
+#[test]
+fn examples_lead_to_this_server() {
+    let mut site = Site::new();
+    site.submit("1", "mail", "");
+    site.wait_for_queue("mail");
+    let (http, native) = (site.server.http(), site.server.tcp());
+    for path in ["/docs", "/queues/mail", "/queues", "/jobs", "/jobs/1", "/workers", "/deeds?deed=cancel&id=1"] {
+        let page = site.http.ask("GET", path, &[], None).expect(200).text().to_owned();
+        assert!(page.contains(&format!("http://{http}/api/v1/")), "{path}");
+        let others =
+            page.split("127.0.0.1:").skip(1).filter(|rest| rest.starts_with("3000") || rest.starts_with("3001"));
+        assert_eq!(others.count(), 0, "{path} leads elsewhere");
+        assert_eq!(page.contains(&format!("tcp://{native}")), ["/docs", "/queues/mail"].contains(&path), "{path}");
+    }
+    // The reader's own name for the host is taken.
+    let host = format!("localhost:{}", http.port());
+    let page = site.http.ask("GET", "/docs", &[("Host", &host)], None).expect(200);
+    assert!(page.text().contains(&format!("http://{host}/api/v1/")));
+}
+
+#[test]
+fn what_a_page_has_no_room_for_is_a_link_away() {
+    let mut site = Site::new();
+    site.submit_body("long", "mail", &value!("a".repeat(300_000)).to_string(), "");
+    let page = site.http.ask("GET", "/jobs/long", &[], None).expect(200);
+    assert!(page.text().contains("href=\"/api/v1/jobs/long\"") && page.text().contains("Copy the beginning"));
+    // The address of a refused form leads to the forms.
+    let form = site.http.ask("GET", "/submit", &[], None);
+    assert_eq!((form.status, form.header("location")), (303, Some("/queues")));
+}
+
+#[test]
+fn failures_are_of_one_type_or_of_all_that_contain_a_text() {
+    let mut site = Site::new();
+    site.fail("1", "mail.send", "\"no\"");
+    eventually("the failure in the figures", || {
+        let page = site.http.ask("GET", "/failures?q=MAIL", &[], None).expect(200).text().to_owned();
+        page.contains("1 failed job in 1 group").then_some(())
+    });
+    let page = site.http.ask("GET", "/failures?type=mail", &[], None).expect(200).text().to_owned();
+    assert!(page.contains("Nothing has failed of the type “mail”") && page.contains("href=\"/failures?q=mail\""));
 }
 
 #[test]
