@@ -2,6 +2,7 @@
 //!
 //! A deed touches what its question showed and nothing that came later, and it is written to the log.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
@@ -12,7 +13,7 @@ use super::deed::{self, Deed};
 use super::goal::Goal;
 use super::jobs::{Filter, counted};
 use super::link::{self, Link};
-use super::load::{of_kind, queue_page};
+use super::load::queue_page;
 use super::question::{Search, newest, question, states};
 use super::serve::{LIVE, THEME, YEAR, answer, local, see_other, set_cookie, view};
 use super::submit::Form;
@@ -204,18 +205,19 @@ fn managed(deed: Deed, sent: &Link) -> Result<core::Deed, ()> {
 
 async fn queues_paused(site: &Site, names: &[&str], paused: bool) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut changed = Vec::new();
+    let mut changed = HashSet::new();
     for kind in names.iter().filter_map(|name| TypeName::from_text(name).ok()) {
         if site.desk.set_paused(kind.clone(), paused).await {
             outcome.done += 1;
-            changed.push(kind.text().into_owned());
+            changed.insert(kind.text().into_owned());
         } else {
             outcome.left_alone += 1;
         }
     }
     let mut snapshots = site.snapshots.clone();
     let is_shown = snapshots.wait_for(|snapshot| {
-        changed.iter().all(|kind| of_kind(snapshot, kind).is_none_or(|queue| queue.paused == paused))
+        let mut touched = snapshot.queues.iter().filter(|queue| changed.contains(&*queue.kind.text()));
+        touched.all(|queue| queue.paused == paused)
     });
     // Else the page catches up by itself.
     let _ = timeout(SHOWN_WITHIN, is_shown).await;

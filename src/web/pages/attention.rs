@@ -11,6 +11,8 @@ use super::words;
 pub struct Attention {
     /// How grave it is.
     pub gravity: Gravity,
+    /// What tells it from the others, also when figures in it change.
+    pub key: String,
     /// What is so.
     pub what: String,
     /// Where to look.
@@ -137,6 +139,7 @@ fn of_server(server: &ServerFigures, found: &mut Vec<Attention>) {
     if server.draining {
         found.push(Attention {
             gravity: Gravity::Trouble,
+            key: "draining".to_owned(),
             what: "The server is draining: it takes no more jobs and stops when those that run have ended".to_owned(),
             link: Link::to("/system"),
         });
@@ -145,11 +148,11 @@ fn of_server(server: &ServerFigures, found: &mut Vec<Attention>) {
     let link = Link::to("/system");
     if store.is_full {
         let what = "The disk of the store is full: durable jobs are refused until there is room".to_owned();
-        found.push(Attention { gravity: Gravity::Trouble, what, link });
+        found.push(Attention { gravity: Gravity::Trouble, key: "disk".to_owned(), what, link });
     } else if let Some(free) = store.free_bytes.filter(|&free| free < LOW_DISK_BYTES) {
         let what =
             format!("The disk of the store has {} left: when it is full, durable jobs are refused", words::bytes(free));
-        found.push(Attention { gravity: Gravity::Trouble, what, link });
+        found.push(Attention { gravity: Gravity::Trouble, key: "disk".to_owned(), what, link });
     }
 }
 
@@ -158,6 +161,7 @@ fn of_processors(processors: &[ProcessorFigures], found: &mut Vec<Attention>) {
     for processor in down.by_ref().take(NAMED) {
         found.push(Attention {
             gravity: Gravity::Trouble,
+            key: format!("processor/{}", processor.id),
             what: format!("Processor {} ({}) doesn't answer at {}", processor.name, processor.id, processor.url),
             link: Link::to("/workers"),
         });
@@ -166,6 +170,7 @@ fn of_processors(processors: &[ProcessorFigures], found: &mut Vec<Attention>) {
     if rest > 0 {
         found.push(Attention {
             gravity: Gravity::Trouble,
+            key: "processor".to_owned(),
             what: format!("{} don't answer either", words::counted(rest, "more processor", "more processors")),
             link: Link::to("/workers"),
         });
@@ -195,6 +200,7 @@ where
     for queue in queues.iter().take(NAMED) {
         found.push(Attention {
             gravity: kind.gravity,
+            key: format!("{}/{}", kind.shows, queue.kind.text()),
             what: format!("{}: {}", queue.kind, (kind.says)(queue)),
             link: link::queue(&queue.kind.text()),
         });
@@ -203,6 +209,7 @@ where
     if rest > 0 {
         found.push(Attention {
             gravity: kind.gravity,
+            key: kind.shows.to_owned(),
             what: format!("{} {}", words::count(rest), kind.rest),
             link: Link::to("/queues").with("show", kind.shows),
         });

@@ -23,15 +23,10 @@ pub fn hidden(pairs: &[(String, String)]) -> Markup {
 
 /// Text to copy: a command, a body. The button is the script's.
 pub fn copyable(text: Markup, is_wrapped: bool) -> Markup {
-    copyable_as("Copy", text, is_wrapped)
-}
-
-/// The same with another word on the button.
-pub fn copyable_as(word: &str, text: Markup, is_wrapped: bool) -> Markup {
     html! {
         div.code {
             pre tabindex="0" class=[is_wrapped.then_some("wrap")] { (text) }
-            button.copy.small-button type="button" data-copy="" data-script { (word) }
+            button.copy.small-button type="button" data-copy="" data-script { "Copy" }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::core::record::{StoredAttempt, StoredState};
 use crate::core::{JobState, Report, job};
 
 use super::deed::{Deed, ask};
-use super::form::{as_call, copyable, copyable_as, hidden};
+use super::form::{as_call, copyable, hidden};
 use super::icons::icon;
 use super::json;
 use super::layout::{crumbs, head};
@@ -141,7 +141,7 @@ pub fn why(report: &Report, now_ms: u64) -> Vec<Reason> {
         StoredState::Queued => match report.why.ahead {
             0 => reasons.push(reason("queued", html! { "It is the next of its type." })),
             ahead => reasons.push(reason("queued", html! {
-                "It is at place " strong { (words::count(ahead + 1)) } " of its queue: " (words::counted(ahead, "job goes", "jobs go")) " first, since they are older or have a larger priority."
+                "It is at place " strong { (words::count(ahead + 1)) } " of its queue: " (words::counted(ahead, "job goes", "jobs go")) " first: older, or of a larger priority."
             })),
         },
     }
@@ -404,11 +404,9 @@ fn folded(title: &str, json: &[u8], shown: Markup, is_open: bool, whole: &str) -
             summary { strong { (title) } " " span.soft { (words::bytes(json.len() as u64)) @if is_cut { ", its beginning" } } }
             div.inner.stack.tight {
                 @if is_cut {
-                    p { "This is the beginning. The whole is at the API: " a href=(whole) { "GET " (whole) } }
-                    (copyable_as("Copy the beginning", shown, true))
-                } @else {
-                    (copyable(shown, true))
+                    p { "This is the beginning, also what is copied. The whole is at the API: " a href=(whole) { "GET " (whole) } }
                 }
+                (copyable(shown, true))
             }
         }
     }

@@ -64,7 +64,7 @@ fn attention_card(found: &[Attention], snapshot: &Snapshot) -> Markup {
             h2.visually-hidden id="attention-title" { "Needs attention" }
             ul.attention {
                 @for attention in found {
-                    li {
+                    li id={ "attention-" (link::encode(&attention.key)) } {
                         @match attention.gravity {
                             Gravity::Trouble => span.bad { (icon("failed")) span.visually-hidden { "Trouble: " } },
                             Gravity::Warning => span.warn { (icon("warn")) span.visually-hidden { "Warning: " } },

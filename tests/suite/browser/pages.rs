@@ -83,7 +83,7 @@ fn what_a_page_has_no_room_for_is_a_link_away() {
     let mut site = Site::new();
     site.submit_body("long", "mail", &value!("a".repeat(300_000)).to_string(), "");
     let page = site.http.ask("GET", "/jobs/long", &[], None).expect(200);
-    assert!(page.text().contains("href=\"/api/v1/jobs/long\"") && page.text().contains("Copy the beginning"));
+    assert!(page.text().contains("href=\"/api/v1/jobs/long\"") && page.text().contains("This is the beginning"));
     // The address of a refused form leads to the forms.
     let form = site.http.ask("GET", "/submit", &[], None);
     assert_eq!((form.status, form.header("location")), (303, Some("/queues")));
