@@ -41,6 +41,7 @@ impl Queue {
     /// The jobs that are asked for and in memory, newest first.
     pub fn browse(&self, now: Now, browse: &Browse) -> Found {
         let mut found = Found::default();
+        let why = self.why();
         for (sequence, key) in self.arrivals.newest_first(browse.before, |key| sequence_at(&self.jobs, key)) {
             if found.jobs.len() == browse.limit || found.looked_at == browse.look_at || found.bytes > browse.bytes {
                 // There is this one at least.
@@ -52,7 +53,7 @@ impl Queue {
             if job.orphaned || browse.state.is_some_and(|state| state != state_of(job)) {
                 continue;
             }
-            let report = self.report(now, key);
+            let report = self.report(now, key, &why);
             if browse.text.as_ref().is_none_or(|text| report.contains(text)) {
                 found.bytes += job.body_bytes as usize + job.detail_bytes();
                 found.jobs.push(report);
@@ -117,7 +118,7 @@ impl Queue {
     pub(super) fn look(&self, now: Now, peer: Peer, request: Request, id: &JobId, out: &mut Outbox) {
         match self.find(id) {
             Some(key) => {
-                let report = Box::new(self.report(now, key));
+                let report = Box::new(self.report(now, key, &self.why()));
                 out.notices.push((peer, Notice::Report { request, report }));
             }
             None => out.refuse(peer, request, Refusal::UnknownJob),
@@ -182,7 +183,7 @@ impl Queue {
         }
     }
 
-    fn report(&self, now: Now, key: u32) -> Report {
+    fn report(&self, now: Now, key: u32, why: &Why) -> Report {
         let job = &self.jobs[key as usize];
         let run = match &job.state {
             State::Running(run) => Some(&self.runs[*run as usize]),
@@ -196,7 +197,7 @@ impl Queue {
             progress: run.and_then(|run| run.progress),
             note: run.and_then(|run| run.note.clone()),
             lease_ends_ms: run.map(|run| wall(now, run.ends)),
-            why: Why { ahead, ..self.why() },
+            why: Why { ahead, ..why.clone() },
             ..self.report_of(now, job, self.progress(now, job))
         }
     }
@@ -219,10 +220,12 @@ impl Queue {
             progress: None,
             note: None,
             lease_ends_ms: None,
-            why: self.why(),
+            // Nobody asks that of a job that has ended.
+            why: Why::default(),
         }
     }
 
+    /// Why nothing is handed out, for every job that waits. May be a walk over what runs.
     fn why(&self) -> Why {
         let joined = self.workers.joined() as u32;
         // Where somebody is there, nobody needs to know who is away.
