@@ -176,7 +176,7 @@ fn states(view: &View, data: Jobs<'_>) -> Markup {
                 }
             }
             @if census.is_some_and(|census| census.accepted > census.live()) {
-                p.soft.small { "Ended jobs are counted since the start; the list has those whose records are kept." }
+                p.soft.small { "Of ended jobs, all so far are counted; the list has those whose records are kept." }
             }
         }
     }

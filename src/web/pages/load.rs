@@ -26,6 +26,7 @@ use crate::core::statistics::{Point, QueueFigures, Range, Snapshot};
 use crate::core::{Browse, Found, JobId, JobState, Peer, Report, TypeName};
 use crate::web::Site;
 use crate::web::actions::{ListNewest, Listing, Peek};
+use crate::web::api::figures::queue_now;
 use crate::web::document::Document;
 
 /// A page, and how it is answered.
@@ -99,18 +100,22 @@ async fn history(site: &Site, queue: Option<TypeName>, range: Range) -> Vec<Poin
 
 /// The page of a queue, with this form in it.
 pub(super) async fn queue_page(site: &Site, view: &View, name: &str, form: &Form) -> Loaded {
-    let snapshot = site.snapshots.borrow().clone();
-    let Some(queue) = of_kind(&snapshot, name) else {
+    let queue = match TypeName::from_text(name) {
+        // As it is now: what was just done to it shows.
+        Ok(kind) => queue_now(site, &kind).await,
+        Err(_) => None,
+    };
+    let Some(queue) = queue else {
         let why = "No job of this type was submitted and no worker joined it since the server started.";
         return missing(Place::Queues, name, why);
     };
     let range = Range::parse(view.here.value("range")).unwrap_or(Range::FiveMinutes);
     let points = history(site, Some(queue.kind.clone()), range).await;
-    let workers = workers_of(site, queue).await;
+    let workers = workers_of(site, &queue).await;
     let failed = all_failed(site, vec![queue.kind.clone()], FAILURES_OF_A_QUEUE).await;
     let failures = Failures::of(&failed.jobs, failed.next.is_some());
     let points = (!points.is_empty()).then_some(&points[..]);
-    found(queue::page(view, &Queue { queue, range, points, workers: &workers, failures: &failures, form }))
+    found(queue::page(view, &Queue { queue: &queue, range, points, workers: &workers, failures: &failures, form }))
 }
 
 /// The queue of this type.

@@ -96,10 +96,10 @@ fn totals(total: &Figures) -> Markup {
         ("running", census.running, "with a worker"),
     ];
     let ended = [
-        ("completed", census.completed, SINCE_START),
-        ("failed", census.failed, SINCE_START),
-        ("cancelled", census.cancelled, SINCE_START),
-        ("expired", census.expired, SINCE_START),
+        ("completed", census.completed, SO_FAR),
+        ("failed", census.failed, SO_FAR),
+        ("cancelled", census.cancelled, SO_FAR),
+        ("expired", census.expired, SO_FAR),
     ];
     html! {
         section.card aria-label="Jobs by state" {
@@ -126,7 +126,7 @@ fn totals(total: &Figures) -> Markup {
                     div {
                         span.label { (icon("arrived")) "Accepted" }
                         (value(census.accepted))
-                        span.hint { (SINCE_START) }
+                        span.hint { (SO_FAR) }
                     }
                 }
             }
@@ -134,8 +134,8 @@ fn totals(total: &Figures) -> Markup {
     }
 }
 
-/// Of what ended, figures are of this process; records of it may be gone, or older.
-pub(super) const SINCE_START: &str = "since the start";
+/// Of what has ended, all that ever did is counted, though most records of it are gone.
+pub(super) const SO_FAR: &str = "so far";
 
 /// A total. Long ones are written smaller, so that they are whole.
 fn value(count: u64) -> Markup {

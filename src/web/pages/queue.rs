@@ -14,7 +14,7 @@ use super::form::{button, copyable};
 use super::icons::icon;
 use super::layout::{crumbs, empty, head};
 use super::link::{self, Link};
-use super::overview::{SINCE_START, depth_chart, rates_chart, times_chart};
+use super::overview::{SO_FAR, depth_chart, rates_chart, times_chart};
 use super::peers::{WORKER_COLUMNS, worker_row};
 use super::state::{capital, pill};
 use super::submit::Form;
@@ -134,7 +134,7 @@ fn totals(view: &View, queue: &QueueFigures) -> Markup {
                             } @else if name == "running" {
                                 span.hint { (words::counted(u64::from(queue.workers), "worker", "workers")) }
                             } @else if name != "scheduled" {
-                                span.hint { (SINCE_START) }
+                                span.hint { (SO_FAR) }
                             }
                         }
                     }

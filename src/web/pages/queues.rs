@@ -24,7 +24,7 @@ const COLUMNS: [Column; 13] = [
     Column::number("queued", "Queued").hint("Jobs that wait for a worker"),
     Column::number("running", "Running").hint("Jobs in the hands of a worker"),
     Column::number("scheduled", "Scheduled").hint("Jobs that wait for a time").class("num wide"),
-    Column::number("failed", "Failed").hint("Jobs that ended without a result since the start and were not retried"),
+    Column::number("failed", "Failed").hint("Jobs that ended without a result so far and were not retried"),
     Column::number("in", "In").hint("Jobs accepted per second, last 10 s").class("num wide"),
     Column::number("out", "Out").hint("Jobs ended per second, last 10 s").class("num wide"),
     Column::number("oldest", "Oldest").hint("How long the oldest queued job has waited"),
