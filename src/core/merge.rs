@@ -63,8 +63,12 @@ impl Merge {
         }
         self.looked_at += found.looked_at;
         self.bytes += found.bytes;
+        if found.jobs.is_empty() {
+            return;
+        }
         self.jobs.extend(found.jobs);
-        self.jobs.sort_unstable_by_key(|report| Reverse(report.job.sequence));
+        // Two lists in order: the stable sort takes that for what it is.
+        self.jobs.sort_by_key(|report| Reverse(report.job.sequence));
         // One that moved from one source to another meanwhile may be in both.
         self.jobs.dedup_by_key(|report| report.job.sequence);
     }
