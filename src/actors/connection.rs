@@ -27,7 +27,7 @@ use super::shelf::{self, Shelf};
 use super::socket::Socket;
 use super::supervisor::{Ask, PeerCame, Supervisor};
 use super::turn::{self, Settle};
-use super::{Close, Notices};
+use super::{Close, Contact, Notices};
 use crate::core::{Batch, Command, Demand, Introduction, Limits, Peer, PeerName};
 use crate::protocols::{Session, Turn};
 
@@ -122,9 +122,8 @@ impl<S: Session> Connection<S> {
         let session = S::new(&shared, &limits, &demand);
         Connection::create(|ctx: &mut Context<Self>| {
             let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS, outlives: false };
-            let me = ctx.address();
-            let (notices, close) = (me.clone().recipient(), me.recipient());
-            supervisor.do_send(PeerCame { peer, who, address: None, notices, close });
+            let contact = Contact::to(ctx.address());
+            supervisor.do_send(PeerCame { peer, who, address: None, contact });
             Connection {
                 socket,
                 session,

@@ -63,7 +63,9 @@ mod unearthing;
 #[cfg(test)]
 mod tests;
 
-use actix::Message;
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Context, Handler, Message, Recipient};
 
 use crate::core::{Notice, Peer};
 
@@ -72,6 +74,24 @@ pub type MasterConnection = connection::Connection<crate::protocols::gloom::Mast
 
 /// A slave's connection on gloom's slave port.
 pub type WorkerConnection = connection::Connection<crate::protocols::gloom::Worker>;
+
+/// How a peer is reached. Shared by whoever speaks to it: an address of actix takes two allocations each time it is cloned.
+pub struct Contact {
+    /// Where its notices go.
+    pub notices: Recipient<Notices>,
+    /// Who closes it.
+    pub close: Recipient<Close>,
+}
+
+impl Contact {
+    /// The contact of a peer that this actor speaks for.
+    pub fn to<A>(actor: Addr<A>) -> Arc<Contact>
+    where
+        A: Actor<Context = Context<A>> + Handler<Notices> + Handler<Close>,
+    {
+        Arc::new(Contact { notices: actor.clone().recipient(), close: actor.recipient() })
+    }
+}
 
 /// What a peer hears in a turn.
 #[derive(Message, Debug)]

@@ -1,10 +1,10 @@
 //! The actor of one queue: mailbox → [`Queue`] → mailboxes, one alarm, the addresses it answers to.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 
-use super::Notices;
 use super::alarm::Alarm;
 use super::clock::Clock;
 use super::keeper::{Commit, Fetch, Keeper};
@@ -12,6 +12,7 @@ use super::shelf::{self, Shelf};
 use super::statistics::{Reporter, Statistics};
 use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
+use super::{Contact, Notices};
 use crate::core::job::PeerMap;
 use crate::core::record::StoredJob;
 use crate::core::{
@@ -41,7 +42,7 @@ pub struct QueueActor {
 /// A peer and what it hears at the end of this turn.
 struct Desk {
     who: Introduction,
-    notices: Recipient<Notices>,
+    contact: Arc<Contact>,
     said: Vec<Notice>,
 }
 
@@ -107,7 +108,7 @@ impl QueueActor {
         }
         for peer in self.told.drain(..) {
             if let Some(desk) = self.peers.get_mut(&peer) {
-                desk.notices.do_send(Notices { peer, notices: std::mem::take(&mut desk.said) });
+                desk.contact.notices.do_send(Notices { peer, notices: std::mem::take(&mut desk.said) });
             }
         }
     }
@@ -165,15 +166,15 @@ pub struct Introduce {
     pub peer: Peer,
     /// How to know it.
     pub who: Introduction,
-    /// Where its notices go.
-    pub notices: Recipient<Notices>,
+    /// How it is reached.
+    pub contact: Arc<Contact>,
 }
 
 impl Handler<Introduce> for QueueActor {
     type Result = ();
 
-    fn handle(&mut self, Introduce { peer, who, notices }: Introduce, _: &mut Self::Context) {
-        self.peers.insert(peer, Desk { who, notices, said: Vec::new() });
+    fn handle(&mut self, Introduce { peer, who, contact }: Introduce, _: &mut Self::Context) {
+        self.peers.insert(peer, Desk { who, contact, said: Vec::new() });
     }
 }
 

@@ -4,8 +4,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use log::{error, info};
 use tokio::sync::oneshot;
 
@@ -15,7 +16,7 @@ use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Wor
 use super::shelf::{self, Shelf};
 use super::statistics::{QueueDied, Statistics};
 use super::turn::{self, Settle};
-use super::{Close, Notices};
+use super::{Close, Contact, Notices};
 use crate::core::job::PeerMap;
 use crate::core::record::{StoredJob, StoredState};
 use crate::core::restarts::Restarts;
@@ -58,8 +59,7 @@ struct QueueDesk {
 pub(super) struct PeerDesk {
     pub(super) who: Introduction,
     pub(super) address: Option<SocketAddr>,
-    pub(super) notices: Recipient<Notices>,
-    pub(super) close: Recipient<Close>,
+    pub(super) contact: Arc<Contact>,
     /// Milliseconds since 1970.
     pub(super) since_ms: u64,
 }
@@ -137,7 +137,7 @@ impl Supervisor {
             && let Some(desk) = self.peers.get(&peer)
         {
             let notices = routes.notices.drain(..).map(|(_, notice)| notice).collect();
-            desk.notices.do_send(Notices { peer, notices });
+            desk.contact.notices.do_send(Notices { peer, notices });
         }
         routes.notices.clear();
         self.routes = routes;
@@ -156,7 +156,7 @@ impl Supervisor {
     pub(super) fn send_introductions(&self, routes: &mut Routes) {
         for (queue, peer) in routes.introductions.drain(..) {
             if let (Some(desk), Some(address)) = (self.peers.get(&peer), &self.queues[queue as usize].address) {
-                address.do_send(Introduce { peer, who: desk.who.clone(), notices: desk.notices.clone() });
+                address.do_send(Introduce { peer, who: desk.who.clone(), contact: desk.contact.clone() });
             }
         }
     }
@@ -224,19 +224,17 @@ pub struct PeerCame {
     pub who: Introduction,
     /// Where it is, if its name doesn't say so.
     pub address: Option<SocketAddr>,
-    /// Where its notices go.
-    pub notices: Recipient<Notices>,
-    /// Who closes it.
-    pub close: Recipient<Close>,
+    /// How it is reached.
+    pub contact: Arc<Contact>,
 }
 
 impl Handler<PeerCame> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, came: PeerCame, _: &mut Self::Context) {
-        let PeerCame { peer, who, address, notices, close } = came;
+        let PeerCame { peer, who, address, contact } = came;
         let since_ms = self.clock.now().wall_ms;
-        self.peers.insert(peer, PeerDesk { who, address, notices, close, since_ms });
+        self.peers.insert(peer, PeerDesk { who, address, contact, since_ms });
     }
 }
 
@@ -397,7 +395,7 @@ impl Supervisor {
             if let Some(desk) = self.peers.get(&peer) {
                 let jobs = told.remove(&peer).unwrap_or_default();
                 let notices = vec![Notice::Lost { queue, kind: kind.clone(), jobs }];
-                desk.notices.do_send(Notices { peer, notices });
+                desk.contact.notices.do_send(Notices { peer, notices });
             }
         }
         self.revive(&stored, recalled, ctx);
@@ -485,7 +483,7 @@ impl Handler<CloseAll> for Supervisor {
 
     fn handle(&mut self, CloseAll { alone }: CloseAll, _: &mut Self::Context) {
         for (peer, desk) in &self.peers {
-            desk.close.do_send(Close { peer: *peer });
+            desk.contact.close.do_send(Close { peer: *peer });
         }
         let drain = self.drain.get_or_insert(Draining { idle: None, alone: None });
         drain.alone = Some(alone);

@@ -97,7 +97,7 @@ impl Supervisor {
 
     fn tell(&self, peer: Peer, notice: Notice) {
         if let Some(desk) = self.peers.get(&peer) {
-            desk.notices.do_send(Notices { peer, notices: vec![notice] });
+            desk.contact.notices.do_send(Notices { peer, notices: vec![notice] });
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::actors::listener::Doorman;
 use crate::actors::questions::{Disconnect, LookedAround, PeerFigures, Role, Roll, SetPaused};
 use crate::actors::supervisor::{Ask, PeerCame, PeerGone, Supervisor};
 use crate::actors::turn::{self, Settle};
-use crate::actors::{Close, Notices};
+use crate::actors::{Close, Contact, Notices};
 use crate::core::job::PeerMap;
 use crate::core::{
     Answer, Assignment, Batch, Body, Browse, Command, Deed, Demand, Found, Introduction, JobId, Notice, Peer, PeerName,
@@ -75,6 +75,7 @@ pub struct Draft {
 pub struct Desk {
     reach: Reach,
     clerk: Addr<Clerk>,
+    contact: Arc<Contact>,
     books: Rc<RefCell<Books>>,
 }
 
@@ -121,9 +122,9 @@ impl Desk {
         let (peer, demand) = (reach.doorman.number(), Arc::new(Demand::new(0)));
         let clerk = Clerk { supervisor: reach.supervisor.clone(), peer, books: books.clone() }.start();
         let who = Introduction { name: "http:".into(), demand, lease_ms: POLL_LEASE_MS, outlives: true };
-        let (notices, close) = (clerk.clone().recipient(), clerk.clone().recipient());
-        reach.supervisor.do_send(PeerCame { peer, who, address: None, notices, close });
-        Desk { reach, clerk, books }
+        let contact = Contact::to(clerk.clone());
+        reach.supervisor.do_send(PeerCame { peer, who, address: None, contact: contact.clone() });
+        Desk { reach, clerk, contact, books }
     }
 
     /// Submits jobs; answers in order, durable ones once they are on disk.
@@ -231,8 +232,7 @@ impl Desk {
         self.books.borrow_mut().polls.insert(peer, Poll { demand: demand.clone(), given: Some(given) });
         let mut polling = Polling { desk: self, peer, gift };
         let who = Introduction { name, demand: demand.clone(), lease_ms: POLL_LEASE_MS, outlives: true };
-        let (notices, close) = (self.clerk.clone().recipient(), self.clerk.clone().recipient());
-        self.reach.supervisor.do_send(PeerCame { peer, who, address, notices, close });
+        self.reach.supervisor.do_send(PeerCame { peer, who, address, contact: self.contact.clone() });
         let asked = if wait < ROUND_TRIP { types.clone() } else { Vec::new() };
         self.reach.supervisor.do_send(Ask(Batch { peer, commands: vec![Command::Join { request: 0, types }] }));
         if let Ok(gift) = timeout_at(Instant::now() + wait, &mut polling.gift).await {

@@ -119,7 +119,7 @@ fn of_jobs(snapshot: &Snapshot) -> Vec<Picture> {
     }
     for (at, report) in jobs.iter().enumerate() {
         let seen = view(&link::job(&report.job.id.text()).href());
-        let page = job::page(&seen, report);
+        let page = job::page(&seen, report, true);
         pictures.push((named("job", &format!("{at}-{}", report.state().as_str())), seen, page));
     }
     pictures.extend(of_deeds(&jobs[5..8]));

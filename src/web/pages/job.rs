@@ -18,8 +18,8 @@ use super::text;
 use super::view::{Page, Place, Region, View};
 use super::words;
 
-/// The page.
-pub fn page(view: &View, report: &Report) -> Page {
+/// The page. Without a store nothing is `kept_on_disk`, whatever the job asked for.
+pub fn page(view: &View, report: &Report, kept_on_disk: bool) -> Page {
     let job = &report.job;
     let (id, kind) = (job.id.text(), job.kind.text());
     let why = why(report, view.now_ms);
@@ -32,7 +32,7 @@ pub fn page(view: &View, report: &Report) -> Page {
         ),
         Region::new("why", why_card(&why)),
         Region::new("life", life(report, view.now_ms)),
-        Region::new("facts", facts(report, view.now_ms)),
+        Region::new("facts", facts(report, view.now_ms, kept_on_disk)),
         Region::new("outcome", outcome(report)),
         Region::new("priority", priority(view, report)),
     ];
@@ -341,7 +341,7 @@ fn spans(report: &Report, now_ms: u64) -> Vec<(&'static str, u64)> {
     parts
 }
 
-fn facts(report: &Report, now_ms: u64) -> Markup {
+fn facts(report: &Report, now_ms: u64, kept_on_disk: bool) -> Markup {
     let job = &report.job;
     let policy = &job.policy;
     html! {
@@ -352,7 +352,7 @@ fn facts(report: &Report, now_ms: u64) -> Markup {
                     dt { "Attempts" } dd { (job.progress.attempt) " of " (policy.max_attempts) }
                     dt { "Accepted" } dd { (words::moment(job.created_ms)) " (" (words::since(now_ms, job.created_ms)) " ago)" }
                     dt { "Master" } dd { @if job.master.is_empty() { (words::dash()) } @else { (person(&job.master)) } }
-                    dt { "Kept" } dd { @if policy.durable { "on disk" } @else { "in memory" } }
+                    dt { "Kept" } dd { @if policy.durable && kept_on_disk { "on disk" } @else { "in memory" } }
                     dt { "Lease" } dd { @match policy.lease_ms { Some(ms) => (words::duration(ms)), None => "as the worker's kind has it" } }
                     dt { "Back-off" } dd { "from " (words::duration(policy.backoff_ms)) ", doubling" }
                     dt { "Expires" } dd { @match policy.ttl_ms { Some(ms) => { "after " (words::duration(ms)) }, None => "never" } }

@@ -272,7 +272,7 @@ async fn job(site: &Site, view: &View, name: &str) -> Loaded {
     let why = "There is no such job, or its record is forgotten: a finished job is kept for its keep_ms.";
     let Ok(id) = JobId::from_text(name) else { return missing(Place::Jobs, name, why) };
     match site.desk.look(id).await {
-        Ok(report) => found(job::page(view, &report)),
+        Ok(report) => found(job::page(view, &report, site.store.is_some())),
         Err(_) => missing(Place::Jobs, name, why),
     }
 }

@@ -41,7 +41,7 @@ const PROCESSOR_COLUMNS: [Column; 9] = [
 pub fn page(view: &View, data: Workers<'_>) -> Page {
     let regions = vec![workers(view, data), processors(view, data.processors)];
     let body = html! {
-        (head(html! { "Workers" }, html! { "Who takes jobs, over every protocol. A long poll is a worker while it waits." }, html! {}))
+        (head(html! { "Workers" }, html! { "Who takes jobs, over every protocol. Over HTTP it is one while its poll waits and while it has jobs." }, html! {}))
         section.card aria-label="Workers" {
             (regions[0])
             (as_call(&view.doors.curl("GET", "/workers", None)))

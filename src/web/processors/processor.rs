@@ -24,7 +24,7 @@ use super::verdict::{Setback, Verdict, error_text, verdict};
 use crate::actors::alarm::Alarm;
 use crate::actors::supervisor::{Ask, PeerCame, PeerGone};
 use crate::actors::turn::{self, Settle};
-use crate::actors::{Close, Notices};
+use crate::actors::{Close, Contact, Notices};
 use crate::core::health::{Health, Turn};
 use crate::core::job::or_null;
 use crate::core::{
@@ -502,9 +502,8 @@ impl Actor for Processor {
             lease_ms: self.calls_lease_ms(),
             outlives: true,
         };
-        let (peer, address, me) = (self.peer, self.card().url.address(), ctx.address());
-        let (notices, close) = (me.clone().recipient(), me.recipient());
-        self.hall.reach.supervisor.do_send(PeerCame { peer, who, address, notices, close });
+        let (peer, address, contact) = (self.peer, self.card().url.address(), Contact::to(ctx.address()));
+        self.hall.reach.supervisor.do_send(PeerCame { peer, who, address, contact });
         if self.health.is_up() {
             let types = self.types();
             self.join(types);
