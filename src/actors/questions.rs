@@ -186,9 +186,10 @@ impl Handler<Roll> for Supervisor {
                     add(&mut roll, holding);
                 }
             }
+            let connected = roll.len();
             for (kind, queue) in away {
                 for away in queue.send(WhoIsAway).await.unwrap_or_default() {
-                    add_away(&mut roll, &kind, away, limit);
+                    add_away(&mut roll, connected, &kind, away, limit);
                 }
             }
             roll
@@ -204,10 +205,10 @@ impl Supervisor {
     }
 }
 
-/// A worker that is not connected follows those that are, where there is room. One may be connected again, with another poll.
-fn add_away(roll: &mut Vec<PeerFigures>, kind: &TypeName, away: Away, limit: usize) {
+/// A worker that is not connected follows those that are, where there is room; it may have jobs of several types.
+fn add_away(roll: &mut Vec<PeerFigures>, connected: usize, kind: &TypeName, away: Away, limit: usize) {
     let Away { peer, name, jobs } = away;
-    if let Some(figures) = roll.iter_mut().find(|figures| figures.name == name) {
+    if let Some(figures) = roll[connected..].iter_mut().find(|figures| figures.name == name) {
         if !figures.types.contains(kind) {
             figures.types.push(kind.clone());
         }

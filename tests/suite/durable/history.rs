@@ -111,11 +111,11 @@ impl History {
         self.jobs.get_mut(id).expect("it was delivered").end = End::Asked;
     }
 
-    /// A worker's word was acknowledged.
-    pub fn answered(&mut self, id: &str, sent: Event) {
+    /// A worker's word was acknowledged; `ends` says which word it was, since another worker may have said more meanwhile.
+    pub fn answered(&mut self, id: &str, sent: Event, ends: bool) {
         self.acknowledge(sent);
         let known = self.jobs.get_mut(id).expect("it was delivered");
-        if known.end == End::Asked {
+        if ends && known.end == End::Asked {
             known.end = End::Acknowledged;
             self.ended += 1;
         }

@@ -146,7 +146,7 @@ impl Client {
         }
         let mut hand: VecDeque<String> = VecDeque::new();
         // What was asked and is not answered yet; the first is the join.
-        let mut said: VecDeque<Option<(String, u64)>> = VecDeque::from([None]);
+        let mut said: VecDeque<Option<(String, u64, bool)>> = VecDeque::from([None]);
         loop {
             match peer.listen(A_BREATH) {
                 Heard::Message(job) if job.starts_with(r#"{"action":"job""#) => {
@@ -154,8 +154,8 @@ impl Client {
                 }
                 Heard::Message(reply) => {
                     assert_eq!(reply, OK);
-                    if let Some((id, sent)) = said.pop_front().expect("a reply has its request") {
-                        known(&self.history).answered(&id, sent);
+                    if let Some((id, sent, ends)) = said.pop_front().expect("a reply has its request") {
+                        known(&self.history).answered(&id, sent, ends);
                     }
                 }
                 Heard::Closed => return,
@@ -171,7 +171,8 @@ impl Client {
             let word = {
                 let mut history = known(&self.history);
                 let sent = history.event();
-                let word = match self.random.below(10) {
+                let chance = self.random.below(10);
+                let word = match chance {
                     0 => format!(r#"{{"action":"fail","id":"{id}","error":"again","delay_ms":0}}"#),
                     1 => {
                         history.ending(&id);
@@ -182,7 +183,7 @@ impl Client {
                         respond(&id)
                     }
                 };
-                said.push_back(Some((id, sent)));
+                said.push_back(Some((id, sent, chance > 0)));
                 word
             };
             if !peer.try_raw(crate::support::frame(word)) {
