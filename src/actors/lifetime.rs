@@ -2,7 +2,7 @@
 //! conservation across restarts).
 //!
 //! What became of jobs is kept beside them, once a second while anything changes and at the end. The next process begins with
-//! what its store doesn't show by itself. A crash may forget the last second of transient jobs.
+//! what its store doesn't show by itself. A crash may forget the last second.
 
 use actix::Addr;
 

@@ -67,9 +67,12 @@ fn counters_outlive_the_server_and_the_records() {
     expect_counts(&mut http, &expected);
     let taken = take(&mut http, "u");
     complete(&mut http, &taken, "0");
-    expect_counts(&mut http, &value!({"accepted": 6, "completed": 5, "cancelled": 1, "queued": 0}));
-    let server = after_kill9(server);
-    expect_counts(&mut self::http(&server), &value!({"accepted": 6, "completed": 5, "cancelled": 1, "queued": 0}));
+    let expected = value!({"accepted": 6, "completed": 5, "cancelled": 1, "queued": 0});
+    expect_counts(&mut http, &expected);
+    let mut server = server;
+    server.term();
+    server.wait();
+    expect_counts(&mut self::http(&after_kill9(server)), &expected);
 }
 
 #[test]
