@@ -1,6 +1,6 @@
 //! A stage: processors that do what a script says, and a manager that is asked over HTTP.
 
-use crate::support::{PATIENCE, Server, dial, eventually};
+use crate::support::{PATIENCE, Server, dial, eventually, eventually_within};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -103,7 +103,8 @@ impl Server {
     /// An action when it has ended.
     #[track_caller]
     pub fn ended(&self, id: &str) -> Value {
-        eventually(&format!("the end of {id}"), || {
+        // An item that got lost on its way comes back when the lease of its call ends, which is 35 seconds.
+        eventually_within(Duration::from_secs(90), &format!("the end of {id}"), || {
             let action = self.get_path(&format!("/action/{id}?wait=10")).json();
             assert!(action["state"].is_string(), "expected an action, got {action}");
             (action["state"] != "running").then_some(action)
