@@ -68,11 +68,6 @@ impl Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).with("field", field)
     }
 
-    /// 400: a parameter of the query has a value that it can't have.
-    pub fn invalid_parameter(field: &'static str, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail).with("field", field)
-    }
-
     /// 413: too many bytes, or too many of something. The rest of them is not read.
     pub fn too_large(detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).closing()

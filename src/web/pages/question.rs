@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// So many are looked at at a time: with thousands of queues, more take too long for a page.
 const LOOK_AT: usize = 2_000;
 /// A text is looked for further, but not for more of it at a time.
-const LOOK_FOR_TEXT: (usize, usize) = (20_000, 200);
+const LOOK_FOR_TEXT: (usize, usize) = (10_000, 200);
 /// So many of the jobs are shown.
 const SAMPLE: usize = 5;
 
