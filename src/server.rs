@@ -18,12 +18,13 @@ use tokio::time::timeout;
 
 use crate::actors::Close;
 use crate::actors::clock::Clock;
+use crate::actors::inbox::Inbox;
 use crate::actors::keeper::{CloseStore, Keeper, WatchFigures};
 use crate::actors::lifetime;
 use crate::actors::listener::{Doorman, Endpoint, Listener};
 use crate::actors::questions::PAUSED;
-use crate::actors::statistics::Statistics;
-use crate::actors::supervisor::{CloseAll, Drain, Supervisor};
+use crate::actors::statistics::{Reports, Statistics};
+use crate::actors::supervisor::{CloseAll, Drain, Letter, Supervisor};
 use crate::config::{Origin, SettingRow, Settings, StoreUrl};
 use crate::core::{Body, Census, JobId, Limits, Peer, Queue, Recovery, Router, TypeName};
 use crate::protocols::{Session, deputy, gloom, native};
@@ -99,11 +100,11 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     // They are read over HTTP only.
     let past = recovered.past();
     let figures = bound.http.is_some().then(|| Statistics::on_its_own_thread(clock, past));
-    let statistics = figures.as_ref().map(|(statistics, _)| statistics.clone());
+    let statistics = figures.as_ref().map(|(statistics, reports, _)| (statistics.clone(), reports.clone()));
     let notes = std::mem::take(&mut recovered.notes);
     let ended = recovered.ended;
-    let (supervisor, keeper) = start(clock, recovered, past, statistics);
-    if let (Some((statistics, snapshots)), Some(keeper)) = (figures.clone(), keeper.clone()) {
+    let (supervisor, letters, keeper) = start(clock, recovered, past, statistics);
+    if let (Some((statistics, _, snapshots)), Some(keeper)) = (figures.clone(), keeper.clone()) {
         actix_rt::spawn(lifetime::keep(ended, supervisor.clone(), statistics, snapshots, keeper));
     }
     // One thread for everything is best on few cores (`benches/server`); more are for connections only.
@@ -117,7 +118,8 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let token = settings.token.as_ref().map(|token| Arc::from(token.expose()));
     // Nobody can ask for an action without HTTP, but those of the last process go on.
     let outside = if bound.http.is_some() || !notes.is_empty() {
-        let reach = Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman: doorman.clone() };
+        let (supervisor, letters) = (supervisor.clone(), letters.clone());
+        let reach = Reach { supervisor, letters, keeper: keeper.clone(), doorman: doorman.clone() };
         Outside::start(bound.beginning_outside(settings, reach, limits.clone(), notes)).await
     } else {
         None
@@ -127,25 +129,34 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         Some(keeper) => keeper.send(WatchFigures).await.ok(),
         None => None,
     };
-    let http = bound.http.zip(figures).zip(outside).map(|((listener, (statistics, snapshots)), outside)| {
+    let http = bound.http.zip(figures).zip(outside).map(|((listener, (statistics, _, snapshots)), outside)| {
         let names = settings.http_names.clone().into();
         let safety = Safety { token: token.clone(), names, address: listener.local_addr()?.ip() };
         let about = about.clone();
-        let (supervisor, keeper, doorman) = (supervisor.clone(), keeper.clone(), doorman.clone());
-        let limits = limits.clone();
-        let parts =
-            web::Parts { supervisor, keeper, statistics, snapshots, store, limits, doorman, safety, about, outside };
+        let parts = web::Parts {
+            supervisor: supervisor.clone(),
+            letters: letters.clone(),
+            keeper: keeper.clone(),
+            statistics,
+            snapshots,
+            store,
+            limits: limits.clone(),
+            doorman: doorman.clone(),
+            safety,
+            about,
+            outside,
+        };
         web::serve(listener, parts)
     });
     let http = http.transpose()?;
     let listeners: Vec<Recipient<Close>> = [
-        bound.gloom_masters.map(|on| listen::<gloom::Master>(on, &doorman, gloom::Shared::default(), &supervisor)),
-        bound.gloom_workers.map(|on| listen::<gloom::Worker>(on, &doorman, (), &supervisor)),
-        bound.deputy.map(|on| listen::<deputy::Session>(on, &doorman, metrics.clone(), &supervisor)),
-        bound.deputy_socket.map(|(on, _)| listen::<deputy::Session>(on, &doorman, metrics, &supervisor)),
-        bound.tcp.map(|on| {
-            listen::<native::Session>(on, &doorman, native::Shared::new(token, Arc::new(World)), &supervisor)
-        }),
+        bound.gloom_masters.map(|on| listen::<gloom::Master>(on, &doorman, gloom::Shared::default(), &letters)),
+        bound.gloom_workers.map(|on| listen::<gloom::Worker>(on, &doorman, (), &letters)),
+        bound.deputy.map(|on| listen::<deputy::Session>(on, &doorman, metrics.clone(), &letters)),
+        bound.deputy_socket.map(|(on, _)| listen::<deputy::Session>(on, &doorman, metrics, &letters)),
+        bound
+            .tcp
+            .map(|on| listen::<native::Session>(on, &doorman, native::Shared::new(token, Arc::new(World)), &letters)),
     ]
     .into_iter()
     .flatten()
@@ -190,9 +201,9 @@ fn listen<S: Session>(
     on: Endpoint,
     doorman: &Doorman,
     shared: S::Shared,
-    supervisor: &Addr<Supervisor>,
+    letters: &Arc<Inbox<Letter>>,
 ) -> Recipient<Close> {
-    Listener::<S>::new(on, doorman.clone(), shared, supervisor.clone()).start().recipient()
+    Listener::<S>::new(on, doorman.clone(), shared, letters.clone()).start().recipient()
 }
 
 /// What a server begins with.
@@ -268,22 +279,24 @@ fn start(
     clock: Clock,
     recovered: Recovered,
     past: Census,
-    statistics: Option<Addr<Statistics>>,
-) -> (Addr<Supervisor>, Option<Addr<Keeper>>) {
+    statistics: Option<(Addr<Statistics>, Arc<Reports>)>,
+) -> (Addr<Supervisor>, Arc<Inbox<Letter>>, Option<Addr<Keeper>>) {
     let Recovered { router, queues, store, .. } = recovered;
-    let mut keeper = None;
+    let (mut keeper, mut letters) = (None, None);
     let supervisor = Supervisor::create(|ctx| {
         keeper = store.map(|store| {
             let supervisor = ctx.address();
             Keeper::start_in_arbiter(&Arbiter::new().handle(), move |_| Keeper::new(store, clock, supervisor))
         });
         let supervisor = Supervisor::new(clock, router, queues, keeper.clone()).after(past);
-        match statistics {
-            Some(statistics) => supervisor.reporting_to(statistics),
+        let supervisor = match statistics {
+            Some((statistics, reports)) => supervisor.reporting_to(statistics, reports),
             None => supervisor,
-        }
+        };
+        letters = Some(supervisor.inbox());
+        supervisor
     });
-    (supervisor, keeper)
+    (supervisor, letters.expect("it was made with its supervisor"), keeper)
 }
 
 /// Lets running jobs answer, then lets connections write what they have, then stops HTTP, then closes the store.

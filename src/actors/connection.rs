@@ -14,20 +14,21 @@ use std::sync::Arc;
 use std::task::{Context as Wake, Poll};
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::{Buf, BytesMut};
 use log::debug;
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
+use super::inbox::{Bell, Inbox};
 use super::link::PeerLink;
 use super::listener::Place;
 use super::shelf::{self, Shelf};
 use super::socket::Socket;
-use super::supervisor::{Ask, PeerCame, Supervisor};
+use super::supervisor::{Letter, PeerCame};
 use super::turn::{self, Settle};
-use super::{Close, Contact, Notices};
+use super::{Close, Contact};
 use crate::core::{Batch, Command, Demand, Introduction, Limits, Peer, PeerName};
 use crate::protocols::{Session, Turn};
 
@@ -59,6 +60,8 @@ thread_local! {
 
 /// A connection that speaks the protocol of session `S`.
 pub struct Connection<S: Session> {
+    /// How it is reached.
+    contact: Arc<Contact>,
     socket: Socket,
     session: S,
     limits: Arc<Limits>,
@@ -106,7 +109,7 @@ pub struct Arrival<S: Session> {
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Who routes.
-    pub supervisor: Addr<Supervisor>,
+    pub supervisor: Arc<Inbox<Letter>>,
     /// Its place among the connections.
     pub place: Place,
 }
@@ -123,8 +126,10 @@ impl<S: Session> Connection<S> {
         Connection::create(|ctx: &mut Context<Self>| {
             let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS, outlives: false };
             let contact = Contact::to(ctx.address());
-            supervisor.do_send(PeerCame { peer, who, address: None, contact });
+            let came = PeerCame { peer, who, address: None, contact: contact.clone() };
+            supervisor.put(Letter::Came(Box::new(came)));
             Connection {
+                contact,
                 socket,
                 session,
                 limits,
@@ -234,7 +239,7 @@ impl<S: Session> Connection<S> {
         if commands.is_empty() {
             shelf::COMMANDS.with(|shelf| shelf.put(commands));
         } else if let Some(link) = &self.link {
-            link.supervisor.do_send(Ask(Batch { peer: link.peer, commands }));
+            link.supervisor.put(Letter::Asks(Batch { peer: link.peer, commands }));
         }
     }
 
@@ -376,16 +381,17 @@ impl<S: Session> Settle for Connection<S> {
     }
 }
 
-impl<S: Session> Handler<Notices> for Connection<S> {
+impl<S: Session> Handler<Bell> for Connection<S> {
     type Result = ();
 
-    fn handle(&mut self, Notices { mut notices, .. }: Notices, _: &mut Self::Context) {
+    fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
+        let mut notices = self.contact.notices.take();
         let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
         turn.out.reserve(notices.len() * USUAL_FRAME);
-        for notice in notices.drain(..) {
+        for (_, notice) in notices.drain(..) {
             self.session.hear(notice, &mut turn);
         }
-        shelf::NOTICES.with(|shelf| shelf.put(notices));
+        self.contact.notices.put_back(notices);
     }
 }
 

@@ -4,25 +4,23 @@
 
 use std::sync::Arc;
 
-use actix::Addr;
-
-use super::supervisor::{PeerGone, Supervisor};
+use super::inbox::Inbox;
+use super::supervisor::Letter;
 use crate::core::{Demand, Peer};
 
 /// A connection's link to the supervisor: when it is dropped, for whatever reason, what the peer held goes back.
-#[derive(Debug)]
 pub struct PeerLink {
     /// The connection's number.
     pub peer: Peer,
     /// The connection's free hands: closed at once, so that no queue gives a job to a dead connection.
     pub demand: Arc<Demand>,
     /// Who routes.
-    pub supervisor: Addr<Supervisor>,
+    pub supervisor: Arc<Inbox<Letter>>,
 }
 
 impl Drop for PeerLink {
     fn drop(&mut self) {
         self.demand.close();
-        self.supervisor.do_send(PeerGone { peer: self.peer });
+        self.supervisor.put(Letter::Gone(self.peer));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context as Wake, Poll};
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, Context, Handler};
+use actix::{Actor, ActorContext, Context, Handler};
 use actix_rt::ArbiterHandle;
 use log::{debug, warn};
 use tokio::net::{TcpListener, UnixListener};
@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use super::Close;
 use super::alarm::Alarm;
 use super::connection::{Arrival, Connection};
+use super::inbox::Inbox;
 use super::socket::Socket;
-use super::supervisor::Supervisor;
+use super::supervisor::Letter;
 use super::turn::{self, Settle};
 use crate::core::{Limits, Peer};
 use crate::protocols::Session;
@@ -116,7 +117,7 @@ pub struct Listener<S: Session> {
     endpoint: Endpoint,
     doorman: Doorman,
     shared: S::Shared,
-    supervisor: Addr<Supervisor>,
+    supervisor: Arc<Inbox<Letter>>,
     /// The system had no more descriptors: not before.
     closed_until: Option<Instant>,
     alarm: Alarm,
@@ -124,7 +125,7 @@ pub struct Listener<S: Session> {
 
 impl<S: Session> Listener<S> {
     /// A listener on a bound socket.
-    pub fn new(endpoint: Endpoint, doorman: Doorman, shared: S::Shared, supervisor: Addr<Supervisor>) -> Listener<S> {
+    pub fn new(endpoint: Endpoint, doorman: Doorman, shared: S::Shared, supervisor: Arc<Inbox<Letter>>) -> Listener<S> {
         Listener { endpoint, doorman, shared, supervisor, closed_until: None, alarm: Alarm::default() }
     }
 

@@ -11,12 +11,11 @@
 //!
 //! | message | from | to |
 //! |---|---|---|
-//! | [`supervisor::PeerCame`], [`supervisor::PeerGone`] | connection | supervisor |
-//! | [`supervisor::Ask`] | connection | supervisor: what it asks, one batch a turn |
+//! | [`supervisor::Letter`] | connection | supervisor, by its inbox: it has come, what it asks (one batch a turn), it has gone |
 //! | [`queue::Introduce`], [`queue::LosePeer`] | supervisor | queue |
 //! | [`queue::Work`] | supervisor | queue: the batches of a turn |
-//! | [`Notices`] | queue, supervisor | connection: what it hears, one message a turn |
-//! | [`supervisor::IdEvents`] | queue | supervisor, before the notices of the same turn |
+//! | [`crate::core::Notice`] | queue, supervisor | connection, by its inbox: what it hears |
+//! | [`inbox::Bell`] | whoever fills an empty inbox | whose it is |
 //! | [`supervisor::Obituary`] | queue that panicked | supervisor |
 //! | [`supervisor::Drain`], [`supervisor::CloseAll`] | `server` | supervisor |
 //! | [`queue::DrainQueue`], [`Close`] | supervisor | queue, connection |
@@ -28,7 +27,7 @@
 //! | [`keeper::Discard`], [`keeper::KeepNotes`] | whoever asks | keeper: records that go, small values that stay |
 //! | [`keeper::Figures`], [`keeper::WatchFigures`], [`keeper::Tallies`] | whoever asks | keeper: sizes, commit times, counts of the archive |
 //! | [`keeper::CloseStore`] | `server` | keeper |
-//! | [`statistics::QueueReports`] | queue | statistics: its figures, at most once a second |
+//! | [`statistics::Entry`] | queue | statistics, by its inbox: its figures, at most once a second |
 //! | [`statistics::QueueDied`] | supervisor | statistics |
 //! | [`statistics::History`], [`statistics::FiguresNow`] | `web` | statistics |
 //! | [`questions::HearQueue`], [`queue::ReportNow`] | `web` | supervisor, queue: tell the statistics how you stand |
@@ -46,6 +45,7 @@ pub mod alarm;
 pub mod browsing;
 pub mod clock;
 pub mod connection;
+pub mod inbox;
 pub mod keeper;
 pub mod lifetime;
 pub mod link;
@@ -67,6 +67,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler, Message, Recipient};
 
+use self::inbox::{Bell, Inbox};
 use crate::core::{Notice, Peer};
 
 /// A master's connection on gloom's master port.
@@ -77,8 +78,8 @@ pub type WorkerConnection = connection::Connection<crate::protocols::gloom::Work
 
 /// How a peer is reached. Shared by whoever speaks to it: an address of actix takes two allocations each time it is cloned.
 pub struct Contact {
-    /// Where its notices go.
-    pub notices: Recipient<Notices>,
+    /// Where its notices go, with the number that they are for: one actor may speak for several peers.
+    pub notices: Inbox<(Peer, Notice)>,
     /// Who closes it.
     pub close: Recipient<Close>,
 }
@@ -87,20 +88,12 @@ impl Contact {
     /// The contact of a peer that this actor speaks for.
     pub fn to<A>(actor: Addr<A>) -> Arc<Contact>
     where
-        A: Actor<Context = Context<A>> + Handler<Notices> + Handler<Close>,
+        A: Actor<Context = Context<A>> + Handler<Bell> + Handler<Close>,
     {
-        Arc::new(Contact { notices: actor.clone().recipient(), close: actor.recipient() })
+        let notices = Inbox::new(&shelf::NOTICES);
+        notices.open(actor.clone().recipient());
+        Arc::new(Contact { notices, close: actor.recipient() })
     }
-}
-
-/// What a peer hears in a turn.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Notices {
-    /// Who: one actor may speak for several peers.
-    pub peer: Peer,
-    /// What.
-    pub notices: Vec<Notice>,
 }
 
 /// Write what you have, then close.

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 
+use super::Contact;
 use super::alarm::Alarm;
 use super::clock::Clock;
 use super::keeper::{Commit, Fetch, Keeper};
 use super::shelf::{self, Shelf};
-use super::statistics::{Reporter, Statistics};
-use super::supervisor::{IdEvents, Obituary, QueueDrained, Supervisor};
+use super::statistics::{Reporter, Reports};
+use super::supervisor::{Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
-use super::{Contact, Notices};
 use crate::core::job::PeerMap;
 use crate::core::record::StoredJob;
 use crate::core::{
     Away, Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Notice, Now, Outbox, Peer, Queue,
-    Request,
+    Request, SharedIndex,
 };
 
 /// A queue and the peers it knows.
@@ -32,6 +32,8 @@ pub struct QueueActor {
     outbox: Outbox,
     /// Peers that hear something at the end of this turn.
     told: Vec<Peer>,
+    /// Where it gives back ids.
+    index: SharedIndex,
     supervisor: Addr<Supervisor>,
     keeper: Option<Addr<Keeper>>,
     /// What each commit under way lets be said, in order.
@@ -43,7 +45,7 @@ pub struct QueueActor {
 struct Desk {
     who: Introduction,
     contact: Arc<Contact>,
-    said: Vec<Notice>,
+    said: Vec<(Peer, Notice)>,
 }
 
 impl QueueActor {
@@ -51,10 +53,11 @@ impl QueueActor {
     pub fn new(
         queue: Queue,
         outbox: Outbox,
+        index: SharedIndex,
         clock: Clock,
         supervisor: Addr<Supervisor>,
         keeper: Option<Addr<Keeper>>,
-        statistics: Option<Addr<Statistics>>,
+        statistics: Option<Arc<Reports>>,
     ) -> QueueActor {
         QueueActor {
             queue,
@@ -65,6 +68,7 @@ impl QueueActor {
             peers: PeerMap::default(),
             outbox,
             told: Vec::new(),
+            index,
             supervisor,
             keeper,
             held: VecDeque::new(),
@@ -90,11 +94,11 @@ impl QueueActor {
         }
     }
 
-    /// Ids first: a master that hears of its job's end may use the id at once, and its submit then comes behind this message.
+    /// Ids first: a master that hears of its job's end may use the id at once.
     fn speak(&mut self) {
         if !self.outbox.ids.is_empty() {
-            let events = std::mem::replace(&mut self.outbox.ids, shelf::ID_EVENTS.with(Shelf::take));
-            self.supervisor.do_send(IdEvents { queue: self.queue.number(), events });
+            let (mut index, number) = (self.index.borrow_mut(), self.queue.number());
+            self.outbox.ids.drain(..).for_each(|event| index.hear(number, event));
         }
         for (peer, notice) in self.outbox.notices.drain(..) {
             // Whoever has left hears nothing.
@@ -103,12 +107,13 @@ impl QueueActor {
                     self.told.push(peer);
                     desk.said = shelf::NOTICES.with(Shelf::take);
                 }
-                desk.said.push(notice);
+                desk.said.push((peer, notice));
             }
         }
         for peer in self.told.drain(..) {
             if let Some(desk) = self.peers.get_mut(&peer) {
-                desk.contact.notices.do_send(Notices { peer, notices: std::mem::take(&mut desk.said) });
+                desk.contact.notices.put_all(&mut desk.said);
+                shelf::NOTICES.with(|shelf| shelf.put(std::mem::take(&mut desk.said)));
             }
         }
     }

@@ -6,7 +6,9 @@
 
 use std::cell::RefCell;
 
-use crate::core::{Batch, Command, IdEvent, Notice};
+use super::statistics::Entry;
+use super::supervisor::Letter;
+use crate::core::{Batch, Command, Notice, Peer};
 
 /// A shelf has room for so many lists …
 const MOST: usize = 128;
@@ -18,11 +20,13 @@ thread_local! {
     /// What connections ask.
     pub static COMMANDS: Shelf<Command> = const { Shelf::new() };
     /// What connections hear.
-    pub static NOTICES: Shelf<Notice> = const { Shelf::new() };
+    pub static NOTICES: Shelf<(Peer, Notice)> = const { Shelf::new() };
     /// What a queue gets in a turn.
     pub static BATCHES: Shelf<Batch> = const { Shelf::new() };
-    /// What the supervisor hears of ids.
-    pub static ID_EVENTS: Shelf<IdEvent> = const { Shelf::new() };
+    /// What the supervisor hears.
+    pub static LETTERS: Shelf<Letter> = const { Shelf::new() };
+    /// What the statistics hear.
+    pub static ENTRIES: Shelf<Entry> = const { Shelf::new() };
 }
 
 /// Empty lists.
@@ -30,7 +34,7 @@ thread_local! {
 pub struct Shelf<T>(RefCell<Vec<Vec<T>>>);
 
 impl<T> Shelf<T> {
-    const fn new() -> Shelf<T> {
+    pub(super) const fn new() -> Shelf<T> {
         Shelf(RefCell::new(Vec::new()))
     }
 

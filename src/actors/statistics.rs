@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 use actix_rt::Arbiter;
 use tokio::sync::watch;
 
 use super::alarm::Alarm;
 use super::clock::Clock;
+use super::inbox::{Bell, Inbox};
+use super::shelf;
 use super::turn::{self, Settle};
 use crate::core::statistics::book::PUBLISH_EVERY_MS;
 use crate::core::statistics::{Book, Point, QueueFigures, Range, Report, Snapshot};
@@ -19,11 +21,20 @@ use crate::core::{Census, Moment, Now, Queue, QueueNo, Standing, TypeName};
 
 /// Adds up what queues report.
 pub struct Statistics {
+    /// What queues have reported since the last snapshot: nobody needs it sooner, and thousands of busy queues would wake this
+    /// thread thousands of times a second.
+    reports: Arc<Reports>,
     book: Book,
     clock: Clock,
     alarm: Alarm,
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
+
+/// What a queue says of itself, and when.
+pub struct Entry(Now, Box<Report>);
+
+/// Where queues report.
+pub type Reports = Inbox<Entry>;
 
 /// Where everybody reads.
 pub type Snapshots = watch::Receiver<Arc<Snapshot>>;
@@ -32,13 +43,24 @@ impl Statistics {
     /// Nothing has happened yet in this process; `past` became of jobs before it, beside those that queues came with.
     pub fn new(clock: Clock, past: Census) -> (Statistics, Snapshots) {
         let (snapshots, readers) = watch::channel(Arc::default());
-        (Statistics { book: Book::new(clock.now(), past), clock, alarm: Alarm::default(), snapshots }, readers)
+        let (reports, book) = (Arc::new(Inbox::new(&shelf::ENTRIES)), Book::new(clock.now(), past));
+        (Statistics { reports, book, clock, alarm: Alarm::default(), snapshots }, readers)
     }
 
-    /// The same on a thread of its own.
-    pub fn on_its_own_thread(clock: Clock, past: Census) -> (Addr<Statistics>, Snapshots) {
+    /// The same on a thread of its own: its address, where queues report, and where everybody reads.
+    pub fn on_its_own_thread(clock: Clock, past: Census) -> (Addr<Statistics>, Arc<Reports>, Snapshots) {
         let (statistics, readers) = Statistics::new(clock, past);
-        (Statistics::start_in_arbiter(&Arbiter::new().handle(), move |_| statistics), readers)
+        let reports = statistics.reports.clone();
+        (Statistics::start_in_arbiter(&Arbiter::new().handle(), move |_| statistics), reports, readers)
+    }
+
+    /// Enters what was reported, each at its time.
+    fn read_reports(&mut self) {
+        let mut entries = self.reports.take();
+        for Entry(at, report) in entries.drain(..) {
+            self.book.enter(at, *report);
+        }
+        self.reports.put_back(entries);
     }
 }
 
@@ -47,6 +69,15 @@ impl Actor for Statistics {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         turn::begin(ctx);
+        self.reports.open(ctx.address().recipient());
+    }
+}
+
+impl Handler<Bell> for Statistics {
+    type Result = ();
+
+    fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
+        self.book.expect_news();
     }
 }
 
@@ -54,6 +85,9 @@ impl Settle for Statistics {
     fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
         loop {
             let now = self.clock.now();
+            if self.book.next_publication().is_some_and(|at| at <= now.at) {
+                self.read_reports();
+            }
             if let Some(snapshot) = self.book.publish(now) {
                 self.snapshots.send_replace(snapshot);
             }
@@ -62,19 +96,6 @@ impl Settle for Statistics {
                 return;
             }
         }
-    }
-}
-
-/// What a queue says of itself.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct QueueReports(pub Box<Report>);
-
-impl Handler<QueueReports> for Statistics {
-    type Result = ();
-
-    fn handle(&mut self, QueueReports(report): QueueReports, _: &mut Self::Context) {
-        self.book.enter(self.clock.now(), *report);
     }
 }
 
@@ -92,6 +113,7 @@ impl Handler<QueueDied> for Statistics {
     type Result = ();
 
     fn handle(&mut self, QueueDied { queue, buried }: QueueDied, _: &mut Self::Context) {
+        self.read_reports();
         self.book.queue_died(self.clock.now(), queue, buried);
     }
 }
@@ -108,6 +130,7 @@ impl Handler<FiguresNow> for Statistics {
     type Result = MessageResult<FiguresNow>;
 
     fn handle(&mut self, FiguresNow { kind }: FiguresNow, _: &mut Self::Context) -> Self::Result {
+        self.read_reports();
         MessageResult(self.book.figures_now(self.clock.now(), &kind))
     }
 }
@@ -126,6 +149,7 @@ impl Handler<History> for Statistics {
     type Result = MessageResult<History>;
 
     fn handle(&mut self, History { queue, range }: History, _: &mut Self::Context) -> Self::Result {
+        self.read_reports();
         MessageResult(self.book.history(self.clock.now(), queue.as_ref(), range).unwrap_or_default())
     }
 }
@@ -133,7 +157,7 @@ impl Handler<History> for Statistics {
 /// A queue's way to the statistics: it reports what changed at once, but at most once a second; so the last change is told a
 /// second later at the latest.
 pub(super) struct Reporter {
-    statistics: Option<Addr<Statistics>>,
+    reports: Option<Arc<Reports>>,
     /// What was reported last.
     told: Option<Standing>,
     /// Something else is so now.
@@ -144,23 +168,23 @@ pub(super) struct Reporter {
 
 impl Reporter {
     /// Nothing was reported yet. Without statistics nothing ever is.
-    pub(super) fn new(statistics: Option<Addr<Statistics>>) -> Reporter {
-        Reporter { statistics, told: None, has_news: false, not_before: Moment::default() }
+    pub(super) fn new(reports: Option<Arc<Reports>>) -> Reporter {
+        Reporter { reports, told: None, has_news: false, not_before: Moment::default() }
     }
 
     /// Says what a queue came with out of the store, if it did.
     pub(super) fn introduce(&mut self, now: Now, queue: &mut Queue) {
-        if let Some(statistics) = &self.statistics
+        if let Some(reports) = &self.reports
             && queue.census().accepted > 0
         {
             self.told = Some(queue.standing());
-            statistics.do_send(QueueReports(Box::new(queue.restored_figures(now))));
+            reports.put(Entry(now, Box::new(queue.restored_figures(now))));
         }
     }
 
     /// When there is something to report later; none where there is nothing, or something now.
     pub(super) fn next(&mut self, now: Now, queue: &Queue) -> Option<Moment> {
-        self.statistics.as_ref()?;
+        self.reports.as_ref()?;
         self.has_news = self.has_news || self.told != Some(queue.standing());
         (self.has_news && self.not_before > now.at).then_some(self.not_before)
     }
@@ -174,11 +198,11 @@ impl Reporter {
 
     /// Reports, whether or not there is anything new and it is time for it.
     pub(super) fn report_now(&mut self, now: Now, queue: &mut Queue) {
-        if let Some(statistics) = &self.statistics {
+        if let Some(reports) = &self.reports {
             self.told = Some(queue.standing());
             self.has_news = false;
             self.not_before = now.at.after_ms(PUBLISH_EVERY_MS);
-            statistics.do_send(QueueReports(Box::new(queue.figures(now))));
+            reports.put(Entry(now, Box::new(queue.figures(now))));
         }
     }
 }

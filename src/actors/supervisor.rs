@@ -11,25 +11,26 @@ use log::{error, info};
 use tokio::sync::oneshot;
 
 use super::clock::Clock;
+use super::inbox::{Bell, Inbox};
 use super::keeper::{Keeper, Recall};
 use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
 use super::shelf::{self, Shelf};
-use super::statistics::{QueueDied, Statistics};
+use super::statistics::{QueueDied, Reports, Statistics};
 use super::turn::{self, Settle};
-use super::{Close, Contact, Notices};
+use super::{Close, Contact};
 use crate::core::job::PeerMap;
 use crate::core::record::{StoredJob, StoredState};
 use crate::core::restarts::Restarts;
 use crate::core::{
-    Batch, Bereaved, Census, IdEvent, Introduction, JobId, Notice, Outbox, Peer, Queue, QueueNo, Router, Routes,
-    TypeName,
+    Batch, Bereaved, Census, Introduction, JobId, Notice, Outbox, Peer, Queue, QueueNo, Router, Routes, TypeName,
 };
 
 /// Routes submit, join and respond between connections and queues.
 pub struct Supervisor {
+    inbox: Arc<Inbox<Letter>>,
     clock: Clock,
     pub(super) keeper: Option<Addr<Keeper>>,
-    statistics: Option<Addr<Statistics>>,
+    statistics: Option<(Addr<Statistics>, Arc<Reports>)>,
     /// Queues of the last process, until their actors are started.
     recovered: Vec<Queue>,
     pub(super) router: Router,
@@ -76,6 +77,7 @@ impl Supervisor {
     /// A supervisor over these queues, whose numbers are their places, and without peers.
     pub fn new(clock: Clock, router: Router, queues: Vec<Queue>, keeper: Option<Addr<Keeper>>) -> Supervisor {
         Supervisor {
+            inbox: Arc::new(Inbox::new(&shelf::LETTERS)),
             clock,
             keeper,
             statistics: None,
@@ -99,23 +101,29 @@ impl Supervisor {
     }
 
     /// The same, whose queues report to these statistics.
-    pub fn reporting_to(mut self, statistics: Addr<Statistics>) -> Supervisor {
-        self.statistics = Some(statistics);
+    pub fn reporting_to(mut self, statistics: Addr<Statistics>, reports: Arc<Reports>) -> Supervisor {
+        self.statistics = Some((statistics, reports));
         self
+    }
+
+    /// Where peers write to it.
+    pub fn inbox(&self) -> Arc<Inbox<Letter>> {
+        self.inbox.clone()
     }
 
     fn start_queue(&mut self, queue: Queue, outbox: Outbox, ctx: &mut Context<Self>) {
         assert_eq!(queue.number() as usize, self.queues.len(), "queues are numbered as they are opened");
-        let (keeper, statistics) = (self.keeper.clone(), self.statistics.clone());
-        let address = QueueActor::new(queue, outbox, self.clock, ctx.address(), keeper, statistics).start();
+        let (keeper, index) = (self.keeper.clone(), self.router.index());
+        let reports = self.statistics.as_ref().map(|(_, reports)| reports.clone());
+        let address = QueueActor::new(queue, outbox, index, self.clock, ctx.address(), keeper, reports).start();
         if self.drain.is_some() {
             address.do_send(DrainQueue);
         }
         self.queues.push(QueueDesk { address: Some(address), batches: Vec::new(), drained: false });
     }
 
-    /// Carries out what the router decided of this peer's batch; batches wait for the end of the turn.
-    fn carry_out(&mut self, peer: Peer, ctx: &mut Context<Self>) {
+    /// Carries out what the router decided of a batch; batches wait for the end of the turn.
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
         let mut routes = std::mem::take(&mut self.routes);
         self.open_queues(&mut routes, ctx);
         for (peer, name) in routes.names.drain(..) {
@@ -133,14 +141,16 @@ impl Supervisor {
             }
             desk.batches.push(batch);
         }
-        if !routes.notices.is_empty()
-            && let Some(desk) = self.peers.get(&peer)
-        {
-            let notices = routes.notices.drain(..).map(|(_, notice)| notice).collect();
-            desk.contact.notices.do_send(Notices { peer, notices });
+        for (peer, notice) in routes.notices.drain(..) {
+            self.tell(peer, notice);
         }
-        routes.notices.clear();
         self.routes = routes;
+    }
+
+    pub(super) fn tell(&self, peer: Peer, notice: Notice) {
+        if let Some(desk) = self.peers.get(&peer) {
+            desk.contact.notices.put((peer, notice));
+        }
     }
 
     pub(super) fn open_queues(&mut self, routes: &mut Routes, ctx: &mut Context<Self>) {
@@ -189,6 +199,7 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         turn::begin(ctx);
+        self.inbox.open(ctx.address().recipient());
         for queue in std::mem::take(&mut self.recovered) {
             self.start_queue(queue, Outbox::default(), ctx);
         }
@@ -214,9 +225,17 @@ impl Drop for Supervisor {
 /// The exit code of a server that can't go on.
 pub(super) const EXIT_FAILED: i32 = 70;
 
+/// What a peer writes to the supervisor.
+pub enum Letter {
+    /// It has come. Boxed: it is large, and comes once.
+    Came(Box<PeerCame>),
+    /// What it asks.
+    Asks(Batch),
+    /// It has gone.
+    Gone(Peer),
+}
+
 /// A peer has come.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub struct PeerCame {
     /// Its number.
     pub peer: Peer,
@@ -228,28 +247,35 @@ pub struct PeerCame {
     pub contact: Arc<Contact>,
 }
 
-impl Handler<PeerCame> for Supervisor {
+impl Handler<Bell> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, came: PeerCame, _: &mut Self::Context) {
+    fn handle(&mut self, Bell: Bell, ctx: &mut Self::Context) {
+        let mut letters = self.inbox.take();
+        for letter in letters.drain(..) {
+            match letter {
+                Letter::Came(came) => self.welcome(*came),
+                Letter::Asks(batch) => self.route(batch, ctx),
+                Letter::Gone(peer) => self.lose(peer),
+            }
+        }
+        self.inbox.put_back(letters);
+    }
+}
+
+impl Supervisor {
+    fn welcome(&mut self, came: PeerCame) {
         let PeerCame { peer, who, address, contact } = came;
         let since_ms = self.clock.now().wall_ms;
         self.peers.insert(peer, PeerDesk { who, address, contact, since_ms });
     }
-}
 
-/// A peer has gone.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct PeerGone {
-    /// Its number.
-    pub peer: Peer,
-}
+    pub(super) fn route(&mut self, batch: Batch, ctx: &mut Context<Self>) {
+        self.router.route(batch, &mut self.routes);
+        self.carry_out(ctx);
+    }
 
-impl Handler<PeerGone> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, PeerGone { peer }: PeerGone, _: &mut Self::Context) {
+    fn lose(&mut self, peer: Peer) {
         // What it said before goes first.
         self.send_batches();
         self.peers.remove(&peer);
@@ -259,42 +285,6 @@ impl Handler<PeerGone> for Supervisor {
             }
         }
         self.check_drain();
-    }
-}
-
-/// What a peer asks.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Ask(pub Batch);
-
-impl Handler<Ask> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, Ask(batch): Ask, ctx: &mut Self::Context) {
-        let peer = batch.peer;
-        self.router.route(batch, &mut self.routes);
-        self.carry_out(peer, ctx);
-    }
-}
-
-/// What became of ids in a turn of a queue.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct IdEvents {
-    /// The queue.
-    pub queue: QueueNo,
-    /// The events.
-    pub events: Vec<IdEvent>,
-}
-
-impl Handler<IdEvents> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, IdEvents { queue, mut events }: IdEvents, _: &mut Self::Context) {
-        for event in events.drain(..) {
-            self.router.id_event(queue, event);
-        }
-        shelf::ID_EVENTS.with(|shelf| shelf.put(events));
     }
 }
 
@@ -384,7 +374,7 @@ impl Supervisor {
         census.failed += census.live() - stored.len() as u64;
         (census.scheduled, census.queued, census.running) = (0, 0, 0);
         self.buried += census;
-        if let Some(statistics) = &self.statistics {
+        if let Some((statistics, _)) = &self.statistics {
             statistics.do_send(QueueDied { queue, buried: self.buried });
         }
         let mut told: HashMap<Peer, Vec<JobId>> = HashMap::new();
@@ -392,11 +382,8 @@ impl Supervisor {
             told.entry(job.master).or_default().push(job.id);
         }
         for peer in self.router.queue_died(queue) {
-            if let Some(desk) = self.peers.get(&peer) {
-                let jobs = told.remove(&peer).unwrap_or_default();
-                let notices = vec![Notice::Lost { queue, kind: kind.clone(), jobs }];
-                desk.contact.notices.do_send(Notices { peer, notices });
-            }
+            let jobs = told.remove(&peer).unwrap_or_default();
+            self.tell(peer, Notice::Lost { queue, kind: kind.clone(), jobs });
         }
         self.revive(&stored, recalled, ctx);
         self.check_drain();

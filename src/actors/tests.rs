@@ -9,10 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::clock::Clock;
+use super::inbox::Inbox;
 use super::keeper::{Dig, Discard, Keeper};
 use super::listener::{Doorman, Endpoint, Listener};
 use super::statistics::{History, Snapshots, Statistics};
-use super::supervisor::{KillQueue, Supervisor, Survey};
+use super::supervisor::{KillQueue, Letter, Supervisor, Survey};
 use crate::core::statistics::{Range, Snapshot};
 use crate::core::{Census, Limits, Router};
 use crate::protocols::{Session, gloom};
@@ -29,8 +30,9 @@ struct Server {
 impl Server {
     async fn start(limits: Limits) -> Server {
         let limits = Arc::new(limits);
-        let supervisor = Supervisor::new(Clock::start(), Router::new(limits.clone()), Vec::new(), None).start();
-        Server::listen(supervisor, None, limits).await
+        let supervisor = Supervisor::new(Clock::start(), Router::new(limits.clone()), Vec::new(), None);
+        let letters = supervisor.inbox();
+        Server::listen(supervisor.start(), letters, None, limits).await
     }
 
     /// One whose durable jobs outlive their queue.
@@ -41,32 +43,40 @@ impl Server {
     /// The same, where its figures can be read too.
     async fn start_with_figures() -> (Server, Addr<Statistics>, Snapshots) {
         let (limits, clock) = (Arc::new(Limits::default()), Clock::start());
-        let (statistics, snapshots) = Statistics::on_its_own_thread(clock, Census::default());
+        let (statistics, reports, snapshots) = Statistics::on_its_own_thread(clock, Census::default());
         let router = Router::new(limits.clone());
-        let mut keeper = None;
+        let (mut keeper, mut letters) = (None, None);
         let supervisor = Supervisor::create(|ctx| {
             keeper = Some(Keeper::new(Box::new(Memory::default()), clock, ctx.address()).start());
-            Supervisor::new(clock, router, Vec::new(), keeper.clone()).reporting_to(statistics.clone())
+            let supervisor = Supervisor::new(clock, router, Vec::new(), keeper.clone());
+            letters = Some(supervisor.inbox());
+            supervisor.reporting_to(statistics.clone(), reports)
         });
-        (Server::listen(supervisor, keeper, limits).await, statistics, snapshots)
+        let letters = letters.expect("it was made with its supervisor");
+        (Server::listen(supervisor, letters, keeper, limits).await, statistics, snapshots)
     }
 
-    async fn listen(supervisor: Addr<Supervisor>, keeper: Option<Addr<Keeper>>, limits: Arc<Limits>) -> Server {
+    async fn listen(
+        supervisor: Addr<Supervisor>,
+        letters: Arc<Inbox<Letter>>,
+        keeper: Option<Addr<Keeper>>,
+        limits: Arc<Limits>,
+    ) -> Server {
         let doorman = Doorman::new(limits, Vec::new());
-        let masters = listen::<gloom::Master>(&supervisor, &doorman, gloom::Shared::default()).await;
-        let workers = listen::<gloom::Worker>(&supervisor, &doorman, ()).await;
+        let masters = listen::<gloom::Master>(&letters, &doorman, gloom::Shared::default()).await;
+        let workers = listen::<gloom::Worker>(&letters, &doorman, ()).await;
         Server { supervisor, keeper, masters, workers }
     }
 }
 
 async fn listen<S: Session>(
-    supervisor: &Addr<Supervisor>,
+    letters: &Arc<Inbox<Letter>>,
     doorman: &Doorman,
     shared: S::Shared,
 ) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    Listener::<S>::new(Endpoint::Tcp(listener), doorman.clone(), shared, supervisor.clone()).start();
+    Listener::<S>::new(Endpoint::Tcp(listener), doorman.clone(), shared, letters.clone()).start();
     address
 }
 

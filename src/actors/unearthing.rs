@@ -2,10 +2,9 @@
 
 use actix::{Addr, AsyncContext, Context, Handler, Message};
 
-use super::Notices;
 use super::keeper::{Discard, Keeper, Unearth};
 use super::queue::Revive;
-use super::supervisor::{Ask, Supervisor};
+use super::supervisor::Supervisor;
 use crate::core::job::Outcome;
 use crate::core::record::{StoredJob, StoredState};
 use crate::core::router::Shelved;
@@ -66,7 +65,7 @@ impl Supervisor {
 
     /// The job moved while the store was asked.
     fn ask_again(&mut self, peer: Peer, command: Command, ctx: &mut Context<Self>) {
-        self.handle(Ask(Batch { peer, commands: vec![command] }), ctx);
+        self.route(Batch { peer, commands: vec![command] }, ctx);
     }
 
     fn requeue(&mut self, peer: Peer, request: Request, job: StoredJob, ctx: &mut Context<Self>) {
@@ -93,12 +92,6 @@ impl Supervisor {
                 supervisor.do_send(Tell { peer, notice });
             }
         });
-    }
-
-    fn tell(&self, peer: Peer, notice: Notice) {
-        if let Some(desk) = self.peers.get(&peer) {
-            desk.contact.notices.do_send(Notices { peer, notices: vec![notice] });
-        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Where every request goes: the supervisor's decisions. Types to queues, ids to jobs, the bounds of the whole server.
 
-use std::collections::hash_map;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::command::{Batch, Command, Deed, IdEvent, Notice, Refusal, Submission, weight};
-use super::ids::{ARCHIVE, Ids, Took};
+use super::command::{Batch, Command, Deed, Notice, Refusal, Submission, weight};
+use super::ids::{ARCHIVE, Took};
+use super::index::SharedIndex;
 use super::job::{JobId, Peer, PeerMap, PeerName, QueueNo, Request, TypeName};
 use super::limits::Limits;
 use super::record::StoredJob;
@@ -17,30 +17,16 @@ pub struct Router {
     by_type: HashMap<TypeName, QueueNo>,
     /// The type that was last looked up: most submits in a row agree.
     last_type: Option<(TypeName, QueueNo)>,
-    /// The queues by number.
-    queues: Vec<Entry>,
-    ids: Ids,
-    /// Retries on their way: until a queue has decided, the record doesn't give way.
-    retries: HashMap<(QueueNo, JobId), usize>,
+    /// The types by their queues' numbers.
+    kinds: Vec<TypeName>,
+    index: SharedIndex,
     peers: PeerMap<Standing>,
-    bytes: usize,
     next_sequence: u64,
     draining: bool,
     /// How many jobs of the batch at hand were accepted.
     accepted: u64,
     /// Where each command of the batch at hand goes; here to be used again.
     targets: Vec<QueueNo>,
-}
-
-/// What the router knows of a queue.
-#[derive(Debug)]
-struct Entry {
-    kind: TypeName,
-    /// Bytes that its jobs hold.
-    bytes: usize,
-    /// Larger than the sequence number of every job in it.
-    newest: u64,
-    has_died: bool,
 }
 
 /// What the router knows of a peer.
@@ -105,11 +91,9 @@ impl Router {
             limits,
             by_type: HashMap::new(),
             last_type: None,
-            queues: Vec::new(),
-            ids: Ids::default(),
-            retries: HashMap::new(),
+            kinds: Vec::new(),
+            index: SharedIndex::default(),
             peers: PeerMap::default(),
-            bytes: 0,
             next_sequence: 1,
             draining: false,
             accepted: 0,
@@ -117,22 +101,26 @@ impl Router {
         }
     }
 
+    /// What its queues give back as their jobs end.
+    pub fn index(&self) -> SharedIndex {
+        self.index.clone()
+    }
+
     /// A job that the store gave back at start; gives its queue, which is new if `routes` says so.
     pub fn adopt(&mut self, id: &JobId, kind: &TypeName, sequence: u64, bytes: usize, routes: &mut Routes) -> QueueNo {
         let queue = self.open_anyway(kind, routes);
-        self.ids.take(id, queue, sequence);
-        self.load_up(queue, weight(id, bytes), sequence);
+        self.index.borrow_mut().take(id, queue, sequence, weight(id, bytes));
         queue
     }
 
     /// The id of a job in the store's archive.
     pub fn adopt_archived(&mut self, id: &JobId, sequence: u64) {
-        self.ids.take(id, ARCHIVE, sequence);
+        self.index.borrow_mut().ids.take(id, ARCHIVE, sequence);
     }
 
     /// The archive has let go of a job's record.
     pub fn archive_forgot(&mut self, id: &JobId, sequence: u64) {
-        self.ids.free(id, sequence);
+        self.index.borrow_mut().ids.free(id, sequence);
     }
 
     /// The next job gets this sequence number.
@@ -183,46 +171,11 @@ impl Router {
         self.peers.remove(&peer).unwrap_or_default().known
     }
 
-    /// What queues say of ids.
-    pub fn id_event(&mut self, queue: QueueNo, event: IdEvent) {
-        match event {
-            IdEvent::Freed { id, sequence, bytes } => {
-                self.ids.free(&id, sequence);
-                self.lighten(queue, bytes);
-            }
-            IdEvent::Stowed { bytes } => self.lighten(queue, bytes),
-            IdEvent::Archived { id, sequence, bytes } => {
-                self.ids.archive(&id, sequence);
-                self.lighten(queue, bytes);
-            }
-            IdEvent::RetryDecided { id } => {
-                if let hash_map::Entry::Occupied(mut count) = self.retries.entry((queue, id)) {
-                    *count.get_mut() -= 1;
-                    if *count.get() == 0 {
-                        count.remove();
-                    }
-                }
-            }
-            IdEvent::Ended { id, sequence, gives_way, bytes } => {
-                self.ids.end(&id, sequence, gives_way);
-                self.load_up(queue, bytes, sequence);
-            }
-            IdEvent::Revived { id, sequence, bytes } => {
-                self.ids.revive(&id, sequence);
-                self.lighten(queue, bytes);
-            }
-        }
-    }
-
     /// A queue has died with all its jobs; gives the peers that knew it. Its type gets a new queue when it is next named.
     pub fn queue_died(&mut self, queue: QueueNo) -> Vec<Peer> {
         self.by_type.retain(|_, other| *other != queue);
         self.last_type = None;
-        let entry = &mut self.queues[queue as usize];
-        self.bytes -= std::mem::take(&mut entry.bytes);
-        entry.has_died = true;
-        self.ids.free_queue(queue);
-        self.retries.retain(|(other, _), _| *other != queue);
+        self.index.borrow_mut().queue_died(queue);
         let mut peers = Vec::new();
         for (peer, standing) in &mut self.peers {
             strike(&mut standing.joined, queue);
@@ -240,14 +193,14 @@ impl Router {
             return None;
         }
         let queue = self.open_anyway(&job.kind, routes);
-        self.ids.move_to(&job.id, job.sequence, queue);
-        self.load_up(queue, weight(&job.id, job.body.len()), job.sequence);
+        let bytes = weight(&job.id, job.body.len());
+        self.index.borrow_mut().bring_back(&job.id, queue, job.sequence, bytes);
         Some(queue)
     }
 
     /// Whether this very job lives in the archive.
     pub fn is_archived(&self, id: &JobId, sequence: u64) -> bool {
-        self.ids.is_at(id, sequence, ARCHIVE)
+        self.index.borrow().ids.is_at(id, sequence, ARCHIVE)
     }
 
     /// The queue of this type.
@@ -257,28 +210,25 @@ impl Router {
 
     /// The type of this queue.
     pub fn kind_of(&self, queue: QueueNo) -> &TypeName {
-        &self.queues[queue as usize].kind
+        &self.kinds[queue as usize]
     }
 
     /// The queues that have jobs in memory, the one with the newest job first: what no job of it is newer than, and its number.
     pub fn by_newest(&self) -> Vec<(u64, QueueNo)> {
-        let numbered = self.queues.iter().zip(0..);
-        let mut queues: Vec<(u64, QueueNo)> =
-            numbered.filter(|(entry, _)| entry.bytes > 0).map(|(entry, queue)| (entry.newest, queue)).collect();
-        queues.sort_unstable_by(|one, other| other.cmp(one));
-        queues
+        self.index.borrow().by_newest()
     }
 
     /// What this peer does: the types that it works on with their queues, and how many jobs of it were accepted.
     pub fn standing(&self, peer: Peer) -> (Vec<(QueueNo, TypeName)>, u64) {
         let Some(standing) = self.peers.get(&peer) else { return (Vec::new(), 0) };
-        let joined = standing.joined.iter().map(|queue| (*queue, self.queues[*queue as usize].kind.clone()));
+        let joined = standing.joined.iter().map(|queue| (*queue, self.kinds[*queue as usize].clone()));
         (joined.collect(), standing.submitted)
     }
 
     /// How many jobs have an id taken, and the bytes they hold.
     pub fn load(&self) -> (usize, usize) {
-        (self.ids.len(), self.bytes)
+        let index = self.index.borrow();
+        (index.ids.len(), index.bytes())
     }
 
     fn target(&mut self, peer: Peer, command: &mut Command, routes: &mut Routes) -> QueueNo {
@@ -292,20 +242,20 @@ impl Router {
             Command::Ready { .. } => NOWHERE,
             Command::Answer { receipt, .. } if self.is_alive(receipt.queue) => receipt.queue,
             Command::Answer { request, .. } => refuse(peer, *request, Refusal::StaleReceipt, routes),
-            Command::AnswerById { request, id, ticket, .. } => match self.ids.queue_of(id) {
+            Command::AnswerById { request, id, ticket, .. } => match self.holder(id) {
                 Some(ARCHIVE) => SHELF,
                 Some(queue) => queue,
                 // Its queue may remember what it was told of a job that is gone.
                 None if self.is_alive(ticket.queue) => ticket.queue,
                 None => refuse(peer, *request, Refusal::UnknownJob, routes),
             },
-            Command::Look { request, id } | Command::Watch { request, id } => match self.ids.queue_of(id) {
+            Command::Look { request, id } | Command::Watch { request, id } => match self.holder(id) {
                 Some(ARCHIVE) => SHELF,
                 Some(queue) => queue,
                 None => refuse(peer, *request, Refusal::UnknownJob, routes),
             },
-            Command::Unwatch { id, .. } => self.ids.queue_of(id).filter(|queue| *queue != ARCHIVE).unwrap_or(NOWHERE),
-            Command::Manage { request, id, deed } => match (self.ids.queue_of(id), *deed) {
+            Command::Unwatch { id, .. } => self.holder(id).filter(|queue| *queue != ARCHIVE).unwrap_or(NOWHERE),
+            Command::Manage { request, id, deed } => match (self.holder(id), *deed) {
                 (Some(ARCHIVE), Deed::Retry | Deed::Delete) => SHELF,
                 (Some(ARCHIVE), Deed::Find) => {
                     routes.notices.push((peer, Notice::Done { request: *request, lease_ms: 0 }));
@@ -316,7 +266,7 @@ impl Router {
                 }
                 (Some(queue), deed) => {
                     if deed == Deed::Retry {
-                        *self.retries.entry((queue, id.clone())).or_default() += 1;
+                        self.index.borrow_mut().begin_retry(queue, id);
                     }
                     queue
                 }
@@ -331,14 +281,10 @@ impl Router {
             return Err(Refusal::Draining);
         }
         let weight = submission.weight();
-        if self.ids.live() >= self.limits.max_jobs || self.bytes.saturating_add(weight) as u64 > self.limits.max_bytes {
-            return Err(Refusal::QueueFull);
-        }
-        if self.is_being_retried(&submission.id) {
-            return Err(Refusal::IdExists);
-        }
+        self.check_room(&submission.id, weight)?;
         let queue = self.open(&submission.kind, routes)?;
-        match self.ids.take(&submission.id, queue, self.next_sequence) {
+        let took = self.index.borrow_mut().take(&submission.id, queue, self.next_sequence, weight);
+        match took {
             Took::Free => {}
             Took::GaveWay(old) => self.send(peer, old, Command::Forget { id: submission.id.clone() }, routes),
             Took::Exists => return Err(Refusal::IdExists),
@@ -346,8 +292,21 @@ impl Router {
         submission.sequence = self.next_sequence;
         self.next_sequence += 1;
         self.accepted += 1;
-        self.load_up(queue, weight, submission.sequence);
         Ok(queue)
+    }
+
+    /// The queue of the job with this id.
+    fn holder(&self, id: &JobId) -> Option<QueueNo> {
+        self.index.borrow().ids.queue_of(id)
+    }
+
+    fn check_room(&self, id: &JobId, weight: usize) -> Result<(), Refusal> {
+        let index = self.index.borrow();
+        let bytes = index.bytes().saturating_add(weight) as u64;
+        if index.ids.live() >= self.limits.max_jobs || bytes > self.limits.max_bytes {
+            return Err(Refusal::QueueFull);
+        }
+        if index.is_being_retried(id) { Err(Refusal::IdExists) } else { Ok(()) }
     }
 
     /// The queue of a type, made when first named.
@@ -372,8 +331,9 @@ impl Router {
         if let Some(queue) = self.by_type.get(kind) {
             return *queue;
         }
-        let queue = self.queues.len() as QueueNo;
-        self.queues.push(Entry { kind: kind.clone(), bytes: 0, newest: 0, has_died: false });
+        let queue = self.kinds.len() as QueueNo;
+        self.kinds.push(kind.clone());
+        self.index.borrow_mut().open();
         self.by_type.insert(kind.clone(), queue);
         routes.opened.push((queue, kind.clone()));
         queue
@@ -423,7 +383,7 @@ impl Router {
             | Command::Name { .. }
             | Command::Forget { .. } => unreachable!("only these are shelved"),
         };
-        let candidates = self.ids.sequences_of(&id, self.next_sequence);
+        let candidates = self.index.borrow().ids.sequences_of(&id, self.next_sequence);
         routes.shelved.push(Shelved { peer, request, id, command, candidates });
     }
 
@@ -445,28 +405,8 @@ impl Router {
         }
     }
 
-    fn is_being_retried(&self, id: &JobId) -> bool {
-        let holder = || self.ids.queue_of(id);
-        !self.retries.is_empty() && holder().is_some_and(|queue| self.retries.contains_key(&(queue, id.clone())))
-    }
-
-    fn lighten(&mut self, queue: QueueNo, bytes: usize) {
-        let entry = &mut self.queues[queue as usize];
-        if !entry.has_died {
-            entry.bytes -= bytes;
-            self.bytes -= bytes;
-        }
-    }
-
-    fn load_up(&mut self, queue: QueueNo, weight: usize, sequence: u64) {
-        let entry = &mut self.queues[queue as usize];
-        entry.bytes += weight;
-        entry.newest = entry.newest.max(sequence);
-        self.bytes += weight;
-    }
-
     fn is_alive(&self, queue: QueueNo) -> bool {
-        self.queues.get(queue as usize).is_some_and(|entry| !entry.has_died)
+        self.index.borrow().is_alive(queue)
     }
 }
 
@@ -484,6 +424,7 @@ fn refuse(peer: Peer, request: Request, refusal: Refusal, routes: &mut Routes) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::IdEvent;
     use crate::core::job::OnMasterGone;
     use crate::core::{Answer, Body, Policy, Receipt};
 
@@ -548,7 +489,7 @@ mod tests {
         let join = Command::Join { request: 2, types: vec![TypeName::from_text("u").unwrap()] };
         assert_eq!(route(&mut router, vec![join]).notices, [full(2)]);
         let bytes = router.load().1;
-        router.id_event(0, IdEvent::Freed { id: JobId::from_text("a").unwrap(), sequence: 1, bytes });
+        router.index().borrow_mut().hear(0, IdEvent::Freed { id: JobId::from_text("a").unwrap(), sequence: 1, bytes });
         assert_eq!(router.load(), (0, 0));
         assert_eq!(route(&mut router, vec![submit(3, "b", "t")]).batches.len(), 1);
         router.drain();
@@ -563,14 +504,14 @@ mod tests {
         let id = JobId::from_text("a").unwrap();
         let exists = |request| [(PEER, Notice::Refused { request, refusal: Refusal::IdExists })];
         route(&mut router, vec![submit(0, "a", "t")]);
-        router.id_event(0, IdEvent::Ended { id: id.clone(), sequence: 1, gives_way: true, bytes: 0 });
+        router.index().borrow_mut().hear(0, IdEvent::Ended { id: id.clone(), sequence: 1, gives_way: true, bytes: 0 });
         for request in [1, 2] {
             route(&mut router, vec![Command::Manage { request, id: id.clone(), deed: Deed::Retry }]);
         }
         assert_eq!(route(&mut router, vec![submit(3, "a", "u")]).notices, exists(3));
-        router.id_event(0, IdEvent::RetryDecided { id: id.clone() });
+        router.index().borrow_mut().hear(0, IdEvent::RetryDecided { id: id.clone() });
         assert_eq!(route(&mut router, vec![submit(4, "a", "u")]).notices, exists(4));
-        router.id_event(0, IdEvent::RetryDecided { id });
+        router.index().borrow_mut().hear(0, IdEvent::RetryDecided { id });
         assert!(route(&mut router, vec![submit(5, "a", "u")]).notices.is_empty());
     }
 

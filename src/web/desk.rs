@@ -14,17 +14,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::actors::browsing::List;
+use crate::actors::inbox::{Bell, Inbox};
 use crate::actors::keeper::{Keeper, Unearth};
 use crate::actors::listener::Doorman;
 use crate::actors::questions::{Disconnect, LookedAround, PeerFigures, Role, Roll, SetPaused};
-use crate::actors::supervisor::{Ask, PeerCame, PeerGone, Supervisor};
+use crate::actors::supervisor::{Letter, PeerCame, Supervisor};
 use crate::actors::turn::{self, Settle};
-use crate::actors::{Close, Contact, Notices};
+use crate::actors::{Close, Contact};
 use crate::core::job::PeerMap;
 use crate::core::{
     Answer, Assignment, Batch, Body, Browse, Command, Deed, Demand, Found, Introduction, JobId, Notice, Peer, PeerName,
@@ -43,8 +44,10 @@ const ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// What a desk needs to reach the others.
 #[derive(Clone)]
 pub struct Reach {
-    /// Who routes.
+    /// Who routes …
     pub supervisor: Addr<Supervisor>,
+    /// … and where peers write to it.
+    pub letters: Arc<Inbox<Letter>>,
     /// Who keeps the store, if there is one.
     pub keeper: Option<Addr<Keeper>>,
     /// Who numbers peers.
@@ -120,10 +123,16 @@ impl Desk {
     pub fn start(reach: Reach) -> Desk {
         let books = Rc::new(RefCell::new(Books::default()));
         let (peer, demand) = (reach.doorman.number(), Arc::new(Demand::new(0)));
-        let clerk = Clerk { supervisor: reach.supervisor.clone(), peer, books: books.clone() }.start();
+        let letters = reach.letters.clone();
         let who = Introduction { name: "http:".into(), demand, lease_ms: POLL_LEASE_MS, outlives: true };
-        let contact = Contact::to(clerk.clone());
-        reach.supervisor.do_send(PeerCame { peer, who, address: None, contact: contact.clone() });
+        let mut contact = None;
+        let clerk = Clerk::create(|ctx| {
+            let contact = contact.insert(Contact::to(ctx.address())).clone();
+            Clerk { letters, contact, peer, books: books.clone() }
+        });
+        let contact = contact.expect("it was made with its clerk");
+        let came = PeerCame { peer, who, address: None, contact: contact.clone() };
+        reach.letters.put(Letter::Came(Box::new(came)));
         Desk { reach, clerk, contact, books }
     }
 
@@ -232,9 +241,11 @@ impl Desk {
         self.books.borrow_mut().polls.insert(peer, Poll { demand: demand.clone(), given: Some(given) });
         let mut polling = Polling { desk: self, peer, gift };
         let who = Introduction { name, demand: demand.clone(), lease_ms: POLL_LEASE_MS, outlives: true };
-        self.reach.supervisor.do_send(PeerCame { peer, who, address, contact: self.contact.clone() });
+        let came = PeerCame { peer, who, address, contact: self.contact.clone() };
+        self.reach.letters.put(Letter::Came(Box::new(came)));
         let asked = if wait < ROUND_TRIP { types.clone() } else { Vec::new() };
-        self.reach.supervisor.do_send(Ask(Batch { peer, commands: vec![Command::Join { request: 0, types }] }));
+        let commands = vec![Command::Join { request: 0, types }];
+        self.reach.letters.put(Letter::Asks(Batch { peer, commands }));
         if let Ok(gift) = timeout_at(Instant::now() + wait, &mut polling.gift).await {
             return gift.unwrap_or_else(|_| Ok(Vec::new()));
         }
@@ -381,7 +392,7 @@ impl Drop for Polling<'_> {
         if let Some(poll) = self.desk.books.borrow_mut().polls.remove(&self.peer) {
             poll.demand.close();
         }
-        self.desk.reach.supervisor.do_send(PeerGone { peer: self.peer });
+        self.desk.reach.letters.put(Letter::Gone(self.peer));
         self.gift.close();
         if let Ok(Ok(jobs)) = self.gift.try_recv() {
             self.desk.release(jobs);
@@ -480,7 +491,8 @@ impl Books {
 
 /// The actor behind a desk: hears what the queues say, and sends on what the requests of a turn ask.
 pub struct Clerk {
-    supervisor: Addr<Supervisor>,
+    letters: Arc<Inbox<Letter>>,
+    contact: Arc<Contact>,
     peer: Peer,
     books: Rc<RefCell<Books>>,
 }
@@ -497,7 +509,7 @@ impl Settle for Clerk {
     fn settle(&mut self, _: &mut Context<Self>, _: &mut std::task::Context<'_>) {
         let commands = std::mem::take(&mut self.books.borrow_mut().commands);
         if !commands.is_empty() {
-            self.supervisor.do_send(Ask(Batch { peer: self.peer, commands }));
+            self.letters.put(Letter::Asks(Batch { peer: self.peer, commands }));
         }
     }
 }
@@ -513,18 +525,25 @@ impl Handler<Flush> for Clerk {
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }
 
-impl Handler<Notices> for Clerk {
+impl Handler<Bell> for Clerk {
     type Result = ();
 
-    fn handle(&mut self, Notices { peer, notices }: Notices, _: &mut Self::Context) {
+    fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
         let mut books = self.books.borrow_mut();
-        if peer == self.peer {
-            for notice in notices {
+        let mut notices = self.contact.notices.take();
+        // What one poll hears is heard together: its first jobs are its answer.
+        notices.sort_by_key(|(peer, _)| *peer);
+        let mut rest = notices.drain(..).peekable();
+        while let Some((peer, notice)) = rest.next() {
+            if peer == self.peer {
                 books.hear(notice);
+            } else {
+                let others = std::iter::from_fn(|| rest.next_if(|(other, _)| *other == peer)).map(|(_, notice)| notice);
+                books.hear_for(peer, std::iter::once(notice).chain(others).collect());
             }
-        } else {
-            books.hear_for(peer, notices);
         }
+        drop(rest);
+        self.contact.notices.put_back(notices);
     }
 }
 
@@ -535,7 +554,7 @@ impl Handler<Close> for Clerk {
     fn handle(&mut self, Close { peer }: Close, _: &mut Self::Context) {
         let mut books = self.books.borrow_mut();
         if peer == self.peer {
-            self.supervisor.do_send(PeerGone { peer });
+            self.letters.put(Letter::Gone(peer));
         } else if let Some(given) = books.polls.get_mut(&peer).and_then(|poll| poll.given.take()) {
             let _ = given.send(Ok(Vec::new()));
         }

@@ -78,10 +78,11 @@ use self::process::Process;
 use self::routes::Routes;
 use self::safety::Safety;
 use self::wire::{Outgoing, Pace};
+use crate::actors::inbox::Inbox;
 use crate::actors::keeper::{Keeper, StoreFigures};
 use crate::actors::listener::Doorman;
 use crate::actors::statistics::{Snapshots, Statistics};
-use crate::actors::supervisor::Supervisor;
+use crate::actors::supervisor::{Letter, Supervisor};
 use crate::core::Limits;
 
 /// All routes. What many ask often is tried first.
@@ -151,8 +152,10 @@ fn routes() -> Routes {
 /// What an HTTP server is made of.
 #[derive(Clone)]
 pub struct Parts {
-    /// Who routes.
+    /// Who routes …
     pub supervisor: Addr<Supervisor>,
+    /// … and where peers write to it.
+    pub letters: Arc<Inbox<Letter>>,
     /// Who keeps the store, if there is one.
     pub keeper: Option<Addr<Keeper>>,
     /// Who keeps the histories.
@@ -208,8 +211,20 @@ pub struct Site {
 
 impl Site {
     fn new(parts: Parts, draining: watch::Receiver<bool>) -> Site {
-        let Parts { supervisor, keeper, store, statistics, snapshots, limits, doorman, safety, outside, about } = parts;
-        let reach = Reach { supervisor: supervisor.clone(), keeper: keeper.clone(), doorman: doorman.clone() };
+        let Parts {
+            supervisor,
+            letters,
+            keeper,
+            store,
+            statistics,
+            snapshots,
+            limits,
+            doorman,
+            safety,
+            outside,
+            about,
+        } = parts;
+        let reach = Reach { supervisor: supervisor.clone(), letters, keeper: keeper.clone(), doorman: doorman.clone() };
         Site {
             supervisor,
             keeper,

@@ -94,6 +94,11 @@ impl Book {
         }
     }
 
+    /// There is something to enter before the next snapshot.
+    pub fn expect_news(&mut self) {
+        self.news = true;
+    }
+
     /// Takes what a queue says of itself.
     pub fn enter(&mut self, now: Now, report: Report) {
         let Report {

@@ -2,21 +2,25 @@
 //!
 //! A time costs a few nanoseconds. Memory is there from the first time to the next [`Meter::take`], so a quiet queue has none.
 
-use super::histogram::Histogram;
+use super::histogram::{Bucket, Histogram};
 use super::tally::Tally;
 use crate::core::job::Outcome;
 
 /// What a queue measures between two reports.
 #[derive(Default, Debug)]
 pub struct Meter {
-    counted: Option<Box<Counted>>,
+    wait: Gathered,
+    run: Gathered,
     retried: Retried,
 }
 
+/// Times as they come: a few are listed, more are counted. With thousands of queues each has but a few, and emptying and searching
+/// two histograms of 1.2 KB for each of them each second would cost more than all else that reports do.
 #[derive(Default, Debug)]
-struct Counted {
-    wait: Histogram,
-    run: Histogram,
+struct Gathered {
+    few: Vec<Bucket>,
+    few_us: u64,
+    many: Option<Box<Histogram>>,
 }
 
 /// The times that a queue measured since its last report.
@@ -62,13 +66,13 @@ impl Meter {
     /// A job left the line for a worker after so many microseconds.
     #[inline]
     pub fn waited(&mut self, us: u64) {
-        self.counted().wait.record(us);
+        self.wait.add(us);
     }
 
     /// An attempt ended after so many microseconds.
     #[inline]
     pub fn ran(&mut self, us: u64) {
-        self.counted().run.record(us);
+        self.run.add(us);
     }
 
     /// A job that had ended so begins again.
@@ -87,26 +91,45 @@ impl Meter {
 
     /// The times since the last call.
     pub fn take(&mut self) -> Times {
-        match self.counted.take() {
-            Some(counted) => Times { wait: counted.wait.tally(), run: counted.run.tally() },
-            None => Times::default(),
-        }
+        Times { wait: self.wait.take(), run: self.run.take() }
     }
+}
 
+impl Gathered {
     #[inline]
-    fn counted(&mut self) -> &mut Counted {
-        if self.counted.is_none() {
-            self.begin();
+    fn add(&mut self, us: u64) {
+        match &mut self.many {
+            Some(many) => many.record(us),
+            None if self.few.len() < FEW => {
+                self.few.push(Bucket::of(us));
+                self.few_us = self.few_us.saturating_add(us);
+            }
+            None => self.begin_to_count(us),
         }
-        self.counted.as_mut().expect("it has just begun")
     }
 
     /// Once a second at most, so it is kept out of the way of the others.
     #[cold]
-    fn begin(&mut self) {
-        self.counted = Some(Box::default());
+    fn begin_to_count(&mut self, us: u64) {
+        let mut many = Histogram::default();
+        many.add(&self.take());
+        many.record(us);
+        self.many = Some(Box::new(many));
+    }
+
+    fn take(&mut self) -> Tally {
+        let Gathered { mut few, few_us, many } = std::mem::take(self);
+        if let Some(many) = many {
+            return many.tally();
+        }
+        few.sort_unstable();
+        let alike = few.chunk_by(|one, other| one == other);
+        Tally::new(alike.map(|times| (times[0], times.len() as u32)), few_us)
     }
 }
+
+/// So many times are listed.
+const FEW: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -120,8 +143,24 @@ mod tests {
         meter.begins_again(Outcome::Failed);
         let times = meter.take();
         assert_eq!((times.wait.count(), times.run.percentile(50)), (100, Some(7)));
-        assert!(meter.counted.is_none());
+        assert!(meter.wait.many.is_none() && meter.run.few.capacity() == 0);
         assert_eq!(meter.take(), Times::default());
         assert_eq!(meter.retried(), Retried { failed: 1, cancelled: 0 });
+    }
+
+    /// Listed or counted, the times are the same.
+    #[test]
+    fn few_times_and_many_are_told_alike() {
+        for count in [0, 1, FEW - 1, FEW, FEW + 1, 3 * FEW] {
+            let (mut meter, mut histogram) = (Meter::default(), Histogram::default());
+            for number in 0..count as u64 {
+                let us = (number * 7_919) % 1_000;
+                meter.waited(us);
+                histogram.record(us);
+            }
+            let times = meter.take();
+            assert_eq!(times.wait, histogram.tally(), "of {count} times");
+            assert_eq!(times.run, Tally::default());
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::core::{Browse, JobId, JobState, Peer, Report, TypeName};
 use crate::web::Site;
 
 /// Jobs are counted one by one for so long.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(30);
 /// So many are looked at at a time: with thousands of queues, more take too long for a page.
 const LOOK_AT: usize = 2_000;
 /// A text is looked for further, but not for more of it at a time.

@@ -22,9 +22,10 @@ use super::card::{Card, Counts, Meta, Registration};
 use super::registry::{Left, Registry};
 use super::verdict::{Setback, Verdict, error_text, verdict};
 use crate::actors::alarm::Alarm;
-use crate::actors::supervisor::{Ask, PeerCame, PeerGone};
+use crate::actors::inbox::Bell;
+use crate::actors::supervisor::{Letter, PeerCame};
 use crate::actors::turn::{self, Settle};
-use crate::actors::{Close, Contact, Notices};
+use crate::actors::{Close, Contact};
 use crate::core::health::{Health, Turn};
 use crate::core::job::or_null;
 use crate::core::{
@@ -87,6 +88,8 @@ pub struct Processor {
     standing: Rc<RefCell<Standing>>,
     health: Health,
     peer: Peer,
+    /// How it is reached, once it is there.
+    contact: Option<Arc<Contact>>,
     demand: Arc<Demand>,
     in_hand: HashMap<JobId, Item>,
     /// Items of the last process for which there was no hand: theirs don't become free.
@@ -143,6 +146,7 @@ impl Processor {
         Processor {
             client: Client::to_one_place(hall.rules.clone(), connections),
             peer: hall.reach.doorman.number(),
+            contact: None,
             demand: Arc::new(Demand::new(registration.card.concurrency)),
             hall,
             registry,
@@ -398,7 +402,7 @@ impl Processor {
     fn flush(&mut self) {
         if !self.commands.is_empty() {
             let commands = std::mem::take(&mut self.commands);
-            self.hall.reach.supervisor.do_send(Ask(Batch { peer: self.peer, commands }));
+            self.hall.reach.letters.put(Letter::Asks(Batch { peer: self.peer, commands }));
         }
     }
 
@@ -502,8 +506,9 @@ impl Actor for Processor {
             lease_ms: self.calls_lease_ms(),
             outlives: true,
         };
-        let (peer, address, contact) = (self.peer, self.card().url.address(), Contact::to(ctx.address()));
-        self.hall.reach.supervisor.do_send(PeerCame { peer, who, address, contact });
+        let contact = self.contact.insert(Contact::to(ctx.address())).clone();
+        let came = PeerCame { peer: self.peer, who, address: self.card().url.address(), contact };
+        self.hall.reach.letters.put(Letter::Came(Box::new(came)));
         if self.health.is_up() {
             let types = self.types();
             self.join(types);
@@ -536,13 +541,16 @@ impl Settle for Processor {
     }
 }
 
-impl Handler<Notices> for Processor {
+impl Handler<Bell> for Processor {
     type Result = ();
 
-    fn handle(&mut self, Notices { notices, .. }: Notices, ctx: &mut Self::Context) {
-        for notice in notices {
+    fn handle(&mut self, Bell: Bell, ctx: &mut Self::Context) {
+        let Some(contact) = self.contact.clone() else { return };
+        let mut notices = contact.notices.take();
+        for (_, notice) in notices.drain(..) {
             self.hear(notice, ctx);
         }
+        contact.notices.put_back(notices);
     }
 }
 
@@ -581,7 +589,7 @@ impl Processor {
         self.flush();
         ctx.run_later(LINGER, |processor, ctx| {
             processor.flush();
-            processor.hall.reach.supervisor.do_send(PeerGone { peer: processor.peer });
+            processor.hall.reach.letters.put(Letter::Gone(processor.peer));
             ctx.stop();
         });
     }

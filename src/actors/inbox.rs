@@ -1,0 +1,188 @@
+//! What waits for an actor's next turn: a list that anybody may add to, from any thread.
+//!
+//! The first entry rings a bell, one message that wakes the actor, and it reads all there is by then. So however many speak to it in
+//! a turn, it costs one message. A message takes two allocations and a place in the run queue, an entry here next to nothing, and
+//! thousands of queues have something to say to the same few masters.
+//!
+//! An entry comes with the bell of those before it, so it may overtake a message that its sender sent earlier, never fall behind
+//! one that was sent later.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::LocalKey;
+
+use actix::{Message, Recipient};
+
+use super::shelf::Shelf;
+
+/// Entries for an actor.
+pub struct Inbox<T: 'static> {
+    list: Mutex<Vec<T>>,
+    /// Where its lists come from, and go when they are read.
+    shelf: &'static LocalKey<Shelf<T>>,
+    /// The actor, once it is there.
+    bell: OnceLock<Recipient<Bell>>,
+}
+
+/// There is something in your inbox.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub struct Bell;
+
+impl<T> Inbox<T> {
+    /// An empty one that nobody reads yet.
+    pub fn new(shelf: &'static LocalKey<Shelf<T>>) -> Inbox<T> {
+        Inbox { list: Mutex::default(), shelf, bell: OnceLock::new() }
+    }
+
+    /// From now on this actor reads it.
+    pub fn open(&self, actor: Recipient<Bell>) {
+        let bell = self.bell.get_or_init(|| actor);
+        if !self.list().is_empty() {
+            bell.do_send(Bell);
+        }
+    }
+
+    /// Adds an entry. Where the actor has gone, nobody ever reads it.
+    pub fn put(&self, entry: T) {
+        if self.add(entry)
+            && let Some(bell) = self.bell.get()
+        {
+            bell.do_send(Bell);
+        }
+    }
+
+    /// Adds entries that are read together, and leaves an empty list.
+    pub fn put_all(&self, entries: &mut Vec<T>) {
+        if self.add_all(entries)
+            && let Some(bell) = self.bell.get()
+        {
+            bell.do_send(Bell);
+        }
+    }
+
+    /// Adds an entry; true where it is the first one.
+    fn add(&self, entry: T) -> bool {
+        let mut list = self.list();
+        let is_first = list.is_empty();
+        if list.capacity() == 0 {
+            *list = self.shelf.with(Shelf::take);
+        }
+        list.push(entry);
+        is_first
+    }
+
+    fn add_all(&self, entries: &mut Vec<T>) -> bool {
+        let mut list = self.list();
+        let are_first = list.is_empty() && !entries.is_empty();
+        if are_first {
+            std::mem::swap(&mut *list, entries);
+        } else {
+            list.append(entries);
+        }
+        are_first
+    }
+
+    /// Reads all there is, in order. The list has to be put back.
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut *self.list())
+    }
+
+    /// Puts back a list that was read, for the next entries.
+    pub fn put_back(&self, list: Vec<T>) {
+        self.shelf.with(|shelf| shelf.put(list));
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<T>> {
+        // Whoever panicked here had added its entry or not: the list is whole.
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
+    use std::sync::Arc;
+
+    thread_local! {
+        static NUMBERS: Shelf<u8> = const { Shelf::new() };
+    }
+
+    /// Who reads, and what it has read at each bell.
+    struct Reader {
+        inbox: Arc<Inbox<u8>>,
+        read: Vec<Vec<u8>>,
+    }
+
+    impl Actor for Reader {
+        type Context = Context<Self>;
+
+        fn started(&mut self, ctx: &mut Self::Context) {
+            self.inbox.open(ctx.address().recipient());
+        }
+    }
+
+    impl Handler<Bell> for Reader {
+        type Result = ();
+
+        fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
+            self.read.push(self.inbox.take());
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "Vec<Vec<u8>>")]
+    struct WhatWasRead;
+
+    impl Handler<WhatWasRead> for Reader {
+        type Result = MessageResult<WhatWasRead>;
+
+        fn handle(&mut self, WhatWasRead: WhatWasRead, _: &mut Self::Context) -> Self::Result {
+            MessageResult(std::mem::take(&mut self.read))
+        }
+    }
+
+    #[actix::test]
+    async fn one_bell_a_turn_and_all_is_read_in_order() {
+        let inbox = Arc::new(Inbox::new(&NUMBERS));
+        // Before anybody reads it, nothing is lost.
+        inbox.put(1);
+        inbox.put(2);
+        let reader = Reader { inbox: inbox.clone(), read: Vec::new() }.start();
+        // It rings for itself when it starts, behind this question.
+        assert!(reader.send(WhatWasRead).await.unwrap().is_empty());
+        assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[1, 2]]);
+        let mut together = vec![4, 5];
+        inbox.put(3);
+        inbox.put_all(&mut together);
+        inbox.put_all(&mut together);
+        assert!(together.is_empty());
+        inbox.put(6);
+        let read = reader.send(WhatWasRead).await.unwrap();
+        assert_eq!(read, [[3, 4, 5, 6]]);
+        for list in read {
+            inbox.put_back(list);
+        }
+        inbox.put_all(&mut vec![7, 8]);
+        inbox.put(9);
+        assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[7, 8, 9]]);
+    }
+
+    #[actix::test]
+    async fn entries_of_other_threads_are_read() {
+        let inbox = Arc::new(Inbox::new(&NUMBERS));
+        let reader = Reader { inbox: inbox.clone(), read: Vec::new() }.start();
+        assert!(reader.send(WhatWasRead).await.unwrap().is_empty());
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let inbox = inbox.clone();
+                std::thread::spawn(move || (0..100).for_each(|number| inbox.put(number)))
+            })
+            .collect();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        let read = reader.send(WhatWasRead).await.unwrap();
+        assert_eq!(read.iter().map(Vec::len).sum::<usize>(), 400);
+    }
+}
