@@ -1,6 +1,6 @@
 //! What people ask of a queue: a job, its end, lists of jobs, who works on what.
 
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 
 use super::super::command::{Notice, Outbox, Refusal};
 use super::super::deadlines::Now;
@@ -42,7 +42,7 @@ impl Queue {
     pub fn browse(&self, now: Now, browse: &Browse) -> Found {
         let mut found = Found::default();
         let why = self.why();
-        for (sequence, key) in self.arrivals.newest_first(browse.before, |key| sequence_at(&self.jobs, key)) {
+        for (sequence, key) in self.line(browse) {
             if found.jobs.len() == browse.limit || found.looked_at == browse.look_at || found.bytes > browse.bytes {
                 // There is this one at least.
                 return found;
@@ -61,6 +61,18 @@ impl Queue {
         }
         found.next = None;
         found
+    }
+
+    /// The jobs to look at, newest first: sequence numbers and keys. Who asks for running ones isn't led past all that wait.
+    fn line(&self, browse: &Browse) -> Box<dyn Iterator<Item = (u64, u32)> + '_> {
+        if browse.state != Some(JobState::Running) {
+            return Box::new(self.arrivals.newest_first(browse.before, |key| sequence_at(&self.jobs, key)));
+        }
+        let before = browse.before.unwrap_or(u64::MAX);
+        let running = self.runs.iter().map(|(_, run)| (self.jobs[run.job as usize].sequence, run.job));
+        // Most of the time only the first few are wanted.
+        let mut running: BinaryHeap<(u64, u32)> = running.filter(|(sequence, _)| *sequence < before).collect();
+        Box::new(std::iter::from_fn(move || running.pop()))
     }
 
     /// What these workers do here; those that this queue doesn't know are left out.
@@ -241,5 +253,49 @@ fn state_of(job: &Job) -> JobState {
         State::Queued(_) => JobState::Queued,
         State::Running(_) => JobState::Running,
         State::Finished(finished) => finished.outcome.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::core::job::{OnMasterGone, Policy, TypeName};
+
+    fn job(sequence: u64, state: StoredState) -> StoredJob {
+        StoredJob {
+            sequence,
+            id: JobId::from_text(&sequence.to_string()).expect("a good id"),
+            kind: TypeName::unnamed(),
+            priority: 0,
+            body: b"1"[..].into(),
+            policy: Arc::new(Policy::transient(OnMasterGone::Keep)),
+            created_ms: 0,
+            born_ms: 0,
+            master: "m".into(),
+            progress: Progress { state, attempt: 0, deliveries: 0, priority: None, history: Vec::new() },
+        }
+    }
+
+    #[test]
+    fn running_jobs_are_found_newest_first_and_without_a_look_at_others() {
+        let (now, mut queue) = (Now::default(), Queue::new(0, TypeName::unnamed(), false));
+        for sequence in 1..=100 {
+            let state = match sequence {
+                3 | 50 | 99 => StoredState::Running { worker: "w".into(), started_ms: 0, lease_ms: Some(1_000) },
+                _ => StoredState::Queued,
+            };
+            queue.restore(now, job(sequence, state), 1, &mut Outbox::default());
+        }
+        let browse = |before, look_at| {
+            let state = Some(JobState::Running);
+            let found = queue.browse(now, &Browse { state, before, limit: 9, look_at, bytes: 99, ..Browse::default() });
+            let sequences: Vec<u64> = found.jobs.iter().map(|report| report.job.sequence).collect();
+            (sequences, found.next, found.looked_at)
+        };
+        assert_eq!(browse(None, 9), (vec![99, 50, 3], None, 3));
+        assert_eq!(browse(None, 2), (vec![99, 50], Some(50), 2));
+        assert_eq!(browse(Some(50), 2), (vec![3], None, 1));
     }
 }

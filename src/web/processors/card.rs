@@ -105,7 +105,8 @@ pub struct Counts {
 impl Counts {
     /// How long a completed item took, in milliseconds.
     pub fn average_ms(&self) -> Option<f64> {
-        let average = self.took.as_secs_f64() * 1_000.0 / self.processed as f64;
+        // Of whole microseconds, which is what is kept: else a restart could change it.
+        let average = self.took.as_micros() as f64 / 1_000.0 / self.processed as f64;
         // To a thousandth: more digits tell nobody anything.
         (self.processed > 0).then_some((average * 1_000.0).round() / 1_000.0)
     }

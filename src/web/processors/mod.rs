@@ -17,6 +17,8 @@ mod card;
 mod processor;
 mod registry;
 pub mod schema;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod verdict;
 

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::Context as Wake;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
+};
 use awc::http::Method;
 use log::{debug, info, warn};
 use tokio::sync::oneshot;
@@ -19,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::card::{Card, Counts, Meta, Registration};
-use super::registry::{Left, Registry};
+use super::registry::{Left, Registry, orphans};
 use super::verdict::{Setback, Verdict, error_text, verdict};
 use crate::actors::alarm::Alarm;
 use crate::actors::inbox::Bell;
@@ -104,7 +106,7 @@ pub struct Processor {
     has_left: bool,
     check: Option<JoinHandle<()>>,
     checked_at: Instant,
-    /// None: not before [`Adopt`] has come.
+    /// None: not before it has adopted what it held, nor after it has left.
     next_check: Option<Instant>,
     alarm: Alarm,
 }
@@ -323,6 +325,28 @@ impl Processor {
         self.in_hand.insert(id.clone(), Item { call: None, until, ..item });
     }
 
+    /// Takes over what the processor held when the last process ended, perhaps nothing; then its first check begins.
+    ///
+    /// What it had accepted stays its own. The others were on their way, or it was answering on connections that are gone: they are
+    /// delivered again, which is another attempt, as with any worker whose connection was lost.
+    fn adopt(&mut self, items: Vec<Orphan>) {
+        let now = Instant::now();
+        for Orphan { id, ticket, attempt, lease_ms, left } in items {
+            let claim = Claim::Ticket(ticket);
+            let was_on_its_way = lease_ms == Some(CALLS_LEASE_MS) && self.card().lease_ms != CALLS_LEASE_MS;
+            if was_on_its_way {
+                self.say(&id, claim, lost("the server was restarted before the processor had answered"));
+                continue;
+            }
+            if !self.demand.take() {
+                self.overdrawn += 1;
+            }
+            let item = Item { claim, attempt, since: now, until: now + left, has_calls_lease: false, call: None };
+            self.in_hand.insert(id, item);
+        }
+        self.next_check = Some(now);
+    }
+
     /// The lease of an item until the processor has accepted it.
     fn calls_lease_ms(&self) -> u64 {
         self.card().lease_ms.min(CALLS_LEASE_MS)
@@ -509,9 +533,14 @@ impl Actor for Processor {
         let contact = self.contact.insert(Contact::to(ctx.address())).clone();
         let came = PeerCame { peer: self.peer, who, address: self.card().url.address(), contact };
         self.hall.reach.letters.put(Letter::Came(Box::new(came)));
+        let types = self.types();
         if self.health.is_up() {
-            let types = self.types();
             self.join(types);
+        } else {
+            // Whatever comes meanwhile waits: a word on an item that is about to be adopted would end the item without this actor,
+            // which would hold it, and a hand with it, until its lease is over.
+            let held = orphans(self.hall.clone(), self.card().id.clone(), types);
+            ctx.wait(held.into_actor(self).map(|items, processor, _| processor.adopt(items)));
         }
     }
 }
@@ -694,15 +723,6 @@ impl Handler<Complete> for Processor {
     }
 }
 
-/// Items that the processor held when the last process ended, perhaps none. To be sent once to one that the last process knew:
-/// then its first check begins.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Adopt {
-    /// The items.
-    pub items: Vec<Orphan>,
-}
-
 /// An item of the last process.
 #[derive(Debug)]
 pub struct Orphan {
@@ -716,32 +736,6 @@ pub struct Orphan {
     pub lease_ms: Option<u64>,
     /// How long the processor still has for it.
     pub left: Duration,
-}
-
-impl Handler<Adopt> for Processor {
-    type Result = ();
-
-    /// What it had accepted stays its own. The others were on their way, or it was answering on connections that are gone: they are
-    /// delivered again, which is another attempt, as with any worker whose connection was lost.
-    fn handle(&mut self, Adopt { items }: Adopt, _: &mut Self::Context) {
-        let now = Instant::now();
-        for Orphan { id, ticket, attempt, lease_ms, left } in items {
-            let claim = Claim::Ticket(ticket);
-            let was_on_its_way = lease_ms == Some(CALLS_LEASE_MS) && self.card().lease_ms != CALLS_LEASE_MS;
-            if was_on_its_way || self.has_left {
-                self.say(&id, claim, lost("the server was restarted before the processor had answered"));
-                continue;
-            }
-            if !self.demand.take() {
-                self.overdrawn += 1;
-            }
-            let item = Item { claim, attempt, since: now, until: now + left, has_calls_lease: false, call: None };
-            self.in_hand.insert(id, item);
-        }
-        if !self.has_left {
-            self.next_check = Some(now);
-        }
-    }
 }
 
 /// The processor goes: what it holds goes back.

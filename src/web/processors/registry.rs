@@ -17,7 +17,7 @@ use log::{info, warn};
 use tokio::time::Instant;
 
 use super::card::{Card, Counts, MAX_CONCURRENCY, Meta, Registration, invalid_url};
-use super::processor::{Adopt, Complete, NoMeta, NotTaken, Orphan, Processor, Retire, Standing, meta_of, peer_name};
+use super::processor::{Complete, NoMeta, NotTaken, Orphan, Processor, Retire, Standing, meta_of, peer_name};
 use super::usage::Usage;
 use crate::actors::browsing::List;
 use crate::actors::questions::HaveWorked;
@@ -144,10 +144,7 @@ impl Actor for Registry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         for registration in std::mem::take(&mut self.recalled) {
-            let types = names_of(&registration.card);
-            let id = registration.card.id.clone();
-            let processor = self.install(ctx.address(), registration, Health::open(), Meta::default()).address.clone();
-            actix_rt::spawn(adopt(self.hall.clone(), id, types, processor));
+            self.install(ctx.address(), registration, Health::open(), Meta::default());
         }
         if !self.processors.is_empty() {
             info!(processors = self.processors.len(); "processors recovered; they are checked now");
@@ -159,8 +156,8 @@ impl Actor for Registry {
 /// of the others end.
 const MAX_ADOPTED: usize = 4 * MAX_CONCURRENCY as usize;
 
-/// Tells a processor which items it held when the last process ended.
-async fn adopt(hall: Rc<Hall>, id: TypeName, types: Vec<TypeName>, processor: Addr<Processor>) {
+/// The items of these types that a processor held when the last process ended.
+pub(super) async fn orphans(hall: Rc<Hall>, id: TypeName, types: Vec<TypeName>) -> Vec<Orphan> {
     let name = peer_name(&id);
     let mut items: Vec<Orphan> = Vec::new();
     for kind in types {
@@ -184,7 +181,7 @@ async fn adopt(hall: Rc<Hall>, id: TypeName, types: Vec<TypeName>, processor: Ad
             id: report.job.id,
         }));
     }
-    processor.do_send(Adopt { items });
+    items
 }
 
 /// Who has a job in hand.

@@ -103,8 +103,8 @@ impl Server {
     /// An action when it has ended.
     #[track_caller]
     pub fn ended(&self, id: &str) -> Value {
-        // An item that got lost on its way comes back when the lease of its call ends, which is 35 seconds.
-        eventually_within(Duration::from_secs(90), &format!("the end of {id}"), || {
+        // A hundred of them at once take a while where many tests run.
+        eventually_within(Duration::from_secs(60), &format!("the end of {id}"), || {
             let action = self.get_path(&format!("/action/{id}?wait=10")).json();
             assert!(action["state"].is_string(), "expected an action, got {action}");
             (action["state"] != "running").then_some(action)
