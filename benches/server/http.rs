@@ -27,6 +27,8 @@ pub struct Worker {
     kind: TypeName,
     poll: Vec<u8>,
     state: State,
+    /// It asks for an answer first.
+    greets: bool,
     /// What the last poll gave. The first is being completed.
     in_hand: VecDeque<Given>,
 }
@@ -107,6 +109,7 @@ impl Worker {
             kind,
             poll: poll(WAIT_S),
             state: State::Greeting,
+            greets: kind != TypeName::IDLE || shape.crowd_is_known,
             in_hand: VecDeque::new(),
         }
     }
@@ -155,8 +158,12 @@ impl Worker {
 
 impl Session for Worker {
     fn open(&mut self, out: &mut Vec<u8>) -> bool {
-        out.extend_from_slice(&poll(self.kind, 0, 1));
-        false
+        if self.greets {
+            out.extend_from_slice(&poll(self.kind, 0, 1));
+        } else {
+            self.go_on(out);
+        }
+        !self.greets
     }
 
     fn hear(

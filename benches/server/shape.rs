@@ -25,6 +25,8 @@ pub struct Shape {
     pub standing: Standing,
     /// Idle workers of a type that nobody uses.
     pub crowd: u32,
+    /// Its polls come on connections that have had an answer before.
+    pub crowd_is_known: bool,
     /// How many jobs a worker may have in hand, where the dialect knows such a thing.
     pub credit: u32,
     /// Jobs are on disk before they are acknowledged, and go one way: accepted, worked if there are workers, their answers
@@ -185,6 +187,7 @@ fn steady(name: &'static str, masters: u16, outstanding: u32, workers: u32) -> S
         types: 1,
         standing: Standing::None,
         crowd: 0,
+        crowd_is_known: false,
         credit: 1,
         durable: false,
         batch: 1,

@@ -132,12 +132,25 @@ impl Trial<'_> {
         self.load.reach(Goal::LoopsAtRest, "a pause for the crowd", DEADLINE).await?;
         let before = self.server.memory()?.resident;
         self.connect_workers(self.shape.crowd, |_| TypeName::IDLE).await?;
+        self.rest().await?;
         let after = self.server.memory()?.resident;
         figures.insert(Figure::ConnectionMemory, (after - before) / f64::from(self.shape.crowd));
         let start = Moment::now(&self.server)?;
         tokio::time::sleep(self.seconds).await;
         figures.insert(Figure::IdleCpu, Moment::now(&self.server)?.since(&start).server());
         Ok(())
+    }
+
+    /// Waits until the server has nothing to do any more.
+    async fn rest(&mut self) -> Result<(), Flaw> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let start = Moment::now(&self.server)?;
+            self.load.reach(Goal::Until(Instant::now() + A_MOMENT), "a moment's rest", DEADLINE).await?;
+            if Moment::now(&self.server)?.since(&start).server() < AT_REST || Instant::now() > deadline {
+                return Ok(());
+            }
+        }
     }
 
     async fn backlog(&mut self) -> Result<Figures, Flaw> {
@@ -312,6 +325,10 @@ fn fill_deadline(jobs: f64) -> Duration {
 
 /// For everything that takes milliseconds when nothing is wrong.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// A server that uses so little of a core …
+const AT_REST: f64 = 0.01;
+/// … for so long has nothing to do.
+const A_MOMENT: Duration = Duration::from_millis(200);
 /// Working off stops after so many times the seconds of a measurement: the rate is known by then.
 const DRAIN_SECONDS: u32 = 8;
 /// Submits of one filler that may wait for their ok: enough for large writes, below any server's limit …

@@ -16,7 +16,14 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
         ..steady(name, 64, 1, 0)
     };
     let round = |name, masters, workers| Shape { field: &[HTTP, NATIVE], ..steady(name, masters, 1, workers) };
-    let polls = scale.crowd;
+    let parked = |name, where_: &str, crowd_is_known| Shape {
+        title: format!("1 × 1 × 1, native, beside {} parked polls{where_}", thousands(scale.crowd)),
+        crowd: scale.crowd,
+        crowd_is_known,
+        place: Place::Apart,
+        field: &[POLLS],
+        ..steady(name, 1, 1, 1)
+    };
     vec![
         submits(SUBMITS, "durable", true),
         submits(MEMORY_SUBMITS, "in memory", false),
@@ -26,13 +33,8 @@ pub fn all(scale: &Scale) -> Vec<Shape> {
             credit: 16,
             ..round(BUSY_LONG_POLLS, 256, 8)
         },
-        Shape {
-            title: format!("1 × 1 × 1, native, beside {} parked polls", thousands(polls)),
-            crowd: polls,
-            place: Place::Apart,
-            field: &[POLLS],
-            ..steady(PARKED_POLLS, 1, 1, 1)
-        },
+        parked(PARKED_POLLS, "", false),
+        parked(KNOWN_POLLS, " on connections that had an answer before", true),
     ]
 }
 
@@ -46,3 +48,5 @@ pub const LONG_POLL: &str = "http-1x1x1";
 pub const BUSY_LONG_POLLS: &str = "http-256x1x8";
 /// A crowd of polls.
 pub const PARKED_POLLS: &str = "http-idle";
+/// The same, on connections whose second buffer is in use, too.
+pub const KNOWN_POLLS: &str = "http-idle-known";

@@ -45,6 +45,11 @@ impl Tally {
         self.counts.is_empty()
     }
 
+    /// How many buckets hold something.
+    pub fn buckets(&self) -> usize {
+        self.counts.len()
+    }
+
     /// How many times were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|(_, count)| u64::from(*count)).sum()

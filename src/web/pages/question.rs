@@ -222,15 +222,25 @@ async fn tally(site: &Site, deed: Deed, filter: &Filter, seen: u64, until: Insta
         }
         tally.goes_on = tally.goes_on.max(search.before);
     }
-    // What is shown has been looked for among all: a few that match among many that don't are found by their state.
-    if tally.sample.is_empty() && tally.goes_on.is_some() && !is_whole {
+    // A few that match among many that don't are found by their state, in a queue that has such.
+    if tally.sample.is_empty() && tally.goes_on.is_some() && filter.text.is_empty() && !is_whole {
         for state in meant {
             let mut search = Search::new(site, filter, Some(state), seen).for_a_page();
+            if search.kind.is_none() {
+                let Some(kind) = kind_with(site, state) else { continue };
+                search = search.of(kind);
+            }
             tally.sample.extend(search.next().await.unwrap_or_default().into_iter().take(SAMPLE));
         }
         tally.sample.truncate(SAMPLE);
     }
     tally
+}
+
+/// The type of a queue that has jobs in this state.
+fn kind_with(site: &Site, state: JobState) -> Option<TypeName> {
+    let snapshot = site.snapshots.borrow().clone();
+    snapshot.queues.iter().find(|queue| counted(&queue.figures.census, state) > 0).map(|queue| queue.kind.clone())
 }
 
 fn known_queues(site: &Site, names: &[&str]) -> Vec<String> {
