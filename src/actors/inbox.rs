@@ -36,27 +36,32 @@ impl<T> Inbox<T> {
 
     /// From now on this actor reads it.
     pub fn open(&self, actor: Recipient<Bell>) {
-        let bell = self.bell.get_or_init(|| actor);
+        self.bell.get_or_init(|| actor);
         if !self.list().is_empty() {
-            bell.do_send(Bell);
+            self.ring();
         }
     }
 
-    /// Adds an entry. Where the actor has gone, nobody ever reads it.
+    /// Adds an entry. Where the actor has gone, it goes, too.
     pub fn put(&self, entry: T) {
-        if self.add(entry)
-            && let Some(bell) = self.bell.get()
-        {
-            bell.do_send(Bell);
+        if self.add(entry) {
+            self.ring();
         }
     }
 
     /// Adds entries that are read together, and leaves an empty list.
     pub fn put_all(&self, entries: &mut Vec<T>) {
-        if self.add_all(entries)
-            && let Some(bell) = self.bell.get()
-        {
-            bell.do_send(Bell);
+        if self.add_all(entries) {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        match self.bell.get() {
+            Some(bell) if bell.connected() => bell.do_send(Bell),
+            // Nobody will ever read it.
+            Some(_) => drop(self.take()),
+            None => {}
         }
     }
 
@@ -101,7 +106,7 @@ impl<T> Inbox<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
+    use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult};
     use std::sync::Arc;
 
     thread_local! {
@@ -142,6 +147,18 @@ mod tests {
         }
     }
 
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Leave;
+
+    impl Handler<Leave> for Reader {
+        type Result = ();
+
+        fn handle(&mut self, Leave: Leave, ctx: &mut Self::Context) {
+            ctx.stop();
+        }
+    }
+
     #[actix::test]
     async fn one_bell_a_turn_and_all_is_read_in_order() {
         let inbox = Arc::new(Inbox::new(&NUMBERS));
@@ -166,6 +183,22 @@ mod tests {
         inbox.put_all(&mut vec![7, 8]);
         inbox.put(9);
         assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[7, 8, 9]]);
+    }
+
+    /// What is said to a dead actor doesn't pile up.
+    #[actix::test]
+    async fn nothing_is_kept_for_an_actor_that_has_gone() {
+        let inbox = Arc::new(Inbox::new(&NUMBERS));
+        let reader = Reader { inbox: inbox.clone(), read: Vec::new() }.start();
+        assert!(reader.send(WhatWasRead).await.unwrap().is_empty());
+        reader.send(Leave).await.unwrap();
+        let bell = inbox.bell.get().expect("it was opened").clone();
+        while bell.connected() {
+            inbox.put(1);
+            tokio::task::yield_now().await;
+        }
+        inbox.put(1);
+        assert!(inbox.take().is_empty());
     }
 
     #[actix::test]

@@ -7,6 +7,8 @@ use crate::core::record::StoredState;
 use crate::core::{Body, JobState, Report};
 use crate::web::actions::{End, How, Listed};
 
+use super::docs::begin_action;
+use super::form::as_call;
 use super::job::{Reason, data, error, listed, why};
 use super::layout::{crumbs, empty, head};
 use super::link::{self, Link};
@@ -197,7 +199,10 @@ pub fn list(view: &View, actions: &[ActionFigures], total: u64) -> Page {
     });
     let body = html! {
         (head(html! { "Actions" }, html! { "Data on its way through a list of processors." }, html! {}))
-        section.card aria-label="Actions" { (region) }
+        section.card aria-label="Actions" {
+            (region)
+            (as_call(&begin_action(&view.doors)))
+        }
     };
     Page { title: "Actions".to_owned(), place: Place::Actions, body, regions: vec![region], has_fields: false }
 }
@@ -239,6 +244,9 @@ pub fn one(view: &View, action: &ActionFigures) -> Page {
         @if let Some(input) = &action.input { section.card aria-label="Input" { (data("What it was given", input, action.steps.len() < 2, &whole(action))) } }
         (regions[1])
         (regions[2])
+        section.card aria-label="The API" {
+            (as_call(&view.doors.curl_at("GET", &format!("/action/{}", link::encode(&action.id)), None)))
+        }
     };
     Page { title: text::flat(&action.id), place: Place::Actions, body, regions, has_fields: false }
 }

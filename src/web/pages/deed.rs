@@ -182,7 +182,7 @@ impl Deed {
             if self == Deed::Reprioritize { " -H 'content-type: application/json' -d '{\"priority\":10}'" } else { "" };
         let (verb, rest) =
             if self == Deed::Delete { ("DELETE", String::new()) } else { ("POST", format!("/{}", self.key())) };
-        format!("curl -sS -X {verb} \"{}/api/v1/jobs/$id{rest}\"{data}", doors.origin())
+        format!("curl -sS -X {verb} \"{}/api/v1/jobs/$id{rest}\"{}{data}", doors.origin(), doors.proof())
     }
 
     /// The call that does it to one thing.

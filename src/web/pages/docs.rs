@@ -62,14 +62,18 @@ fn code(text: &str) -> Markup {
 fn start(doors: &Doors) -> Markup {
     let take = doors.curl("GET", "/assignments?type=greet&wait=30", None);
     let python = format!(
-        "from procession import Client, Worker    # examples/python, standard library only\n\n\
-         worker = Worker(\"{native}\", concurrency=8)\n\n\
+        "{begins}from procession import Client, Worker    # examples/python, standard library only\n\n\
+         worker = Worker({doors}, concurrency=8)\n\n\
          @worker.handler(\"greet\")\ndef greet(job):\n    return f\"hello {{job.body}}\"\n\n\
          worker.start()\n\
-         with Client(\"{native}\") as client:\n    print(client.map(\"greet\", [\"Ada\", \"Grace\"]))",
-        native = doors.native()
+         with Client({doors}) as client:\n    print(client.map(\"greet\", [\"Ada\", \"Grace\"]))",
+        begins = doors.python_begins(),
+        doors = doors.of_python()
     );
     html! {
+        @if doors.asks_token() {
+            p { "This server asks for a token: the examples take it from " code { "PROCESSION_TOKEN" } ", as the program does." }
+        }
         p { "A master submits a job of a type; a worker that joined this type takes it and answers; the master gets the answer. A type needs no setting up." }
         h3 { "Submit" }
         (code(&doors.curl("POST", "/jobs", Some("{\"type\":\"greet\",\"body\":\"Ada\"}"))))
@@ -105,6 +109,7 @@ fn http(doors: &Doors) -> Markup {
 fn native(doors: &Doors) -> Markup {
     html! {
         p { "One connection, any role, many jobs in flight. A frame is a 32-bit length, big-endian, and a JSON object. It listens on " (door(doors, "tcp")) "." }
+        @if doors.asks_token() { (code("→ {\"action\":\"hello\",\"token\":\"…\"}\n← {\"ok\":true,…}")) }
         (code("→ {\"action\":\"submit\",\"type\":\"greet\",\"body\":\"Ada\",\"notify\":true}\n← {\"ok\":true,\"id\":\"…\"}\n← {\"action\":\"result\",\"id\":\"…\",\"body\":\"hello Ada\"}"))
         (code("→ {\"action\":\"join\",\"types\":[\"greet\"],\"credit\":8}\n← {\"ok\":true}\n← {\"action\":\"job\",\"id\":\"…\",\"type\":\"greet\",\"body\":\"Ada\",\"attempt\":1,\"lease_ms\":1800000}\n→ {\"action\":\"respond\",\"id\":\"…\",\"body\":\"hello Ada\"}\n← {\"ok\":true}"))
     }
@@ -134,8 +139,7 @@ fn deputy(doors: &Doors) -> Markup {
 fn processors(doors: &Doors) -> Markup {
     let register = "{\"id\":\"resize-1\",\"name\":\"resize\",\"url\":\"http://127.0.0.1:8080\",\"concurrency\":4}";
     let register = doors.curl_at("POST", "/register", Some(register));
-    let action = "{\"processors\":[\"resize\",\"store\"],\"data\":{\"url\":\"…\"}}";
-    let action = doors.curl_at("POST", "/action", Some(action));
+    let action = begin_action(doors);
     html! {
         p { "A processor is a small HTTP server that jobs are pushed to. It answers " code { "GET /meta" } " with its id and name, takes " code { "POST /process" } ", and registers here:" }
         (code(&register))
@@ -143,6 +147,11 @@ fn processors(doors: &Doors) -> Markup {
         p { "An action carries data through a list of processors or types, each getting what the one before returned:" }
         (code(&action))
     }
+}
+
+/// The call that begins an action.
+pub(super) fn begin_action(doors: &Doors) -> String {
+    doors.curl_at("POST", "/action", Some("{\"processors\":[\"resize\",\"store\"],\"data\":{\"url\":\"…\"}}"))
 }
 
 /// Where a listener is.

@@ -27,7 +27,7 @@ use super::{
 use crate::logging::Line;
 
 fn doors() -> Doors {
-    Doors::of("127.0.0.1:3000", &[("tcp".to_owned(), "0.0.0.0:3001".to_owned())])
+    Doors::of("127.0.0.1:3000", &[("tcp".to_owned(), "0.0.0.0:3001".to_owned())], false)
 }
 
 fn view(address: &str) -> View {

@@ -254,12 +254,13 @@ fn how_to(doors: &Doors, kind: &str) -> Markup {
     let take = doors.curl("GET", &format!("/assignments?type={}&wait=30", link::encode(kind)), None);
     let complete = doors.curl("POST", "/jobs/ID/complete", Some("{\"receipt\":\"RECEIPT\",\"body\":\"done\"}"));
     let python = format!(
-        "from procession import Client, Worker    # examples/python\n\n\
-         worker = Worker(\"{native}\")\n\n\
+        "{begins}from procession import Client, Worker    # examples/python\n\n\
+         worker = Worker({doors})\n\n\
          @worker.handler({json})\ndef handle(job):\n    return {{\"got\": job.body}}\n\n\
          worker.start()\n\
-         with Client(\"{native}\") as client:\n    print(client.submit({json}, {{\"hello\": \"world\"}}).result(timeout=10))\n",
-        native = doors.native()
+         with Client({doors}) as client:\n    print(client.submit({json}, {{\"hello\": \"world\"}}).result(timeout=10))\n",
+        begins = doors.python_begins(),
+        doors = doors.of_python()
     );
     let figures = doors.curl("GET", &path_of(kind), None);
     let pause = doors.curl("POST", &format!("{}/pause", path_of(kind)), None);

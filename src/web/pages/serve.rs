@@ -78,7 +78,9 @@ pub(super) fn view(request: &HttpRequest) -> View {
 fn doors(request: &HttpRequest) -> Doors {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let site = request.app_data::<web::Data<Site>>();
-    Doors::of(host, site.map_or(&[], |site| &site.about.listeners))
+    let (listeners, asks_token): (&[_], bool) =
+        site.map_or((&[], false), |site| (&site.about.listeners, site.safety.token.is_some()));
+    Doors::of(host, listeners, asks_token)
 }
 
 /// Which colours.
