@@ -90,9 +90,10 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let bound = Bound::all(settings)?;
     let clock = Clock::start();
     let limits = Arc::new(settings.limits.clone());
-    let mut recovered = recover(settings, clock, &limits)?;
+    let mut recovered = recover(settings, clock, &limits).inspect_err(|_| bound.remove_socket())?;
     if let Some(path) = &settings.ports_file {
-        bound.write_ports(path).map_err(|why| StartError::PortsFile { path: path.clone(), why })?;
+        let written = bound.write_ports(path).inspect_err(|_| bound.remove_socket());
+        written.map_err(|why| StartError::PortsFile { path: path.clone(), why })?;
     }
     bound.announce();
     let about = Arc::new(about(settings, &bound));
@@ -170,7 +171,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         http.drain();
     }
     for listener in listeners {
-        listener.do_send(Close { peer: Peer::NONE });
+        listener.do_send(Close { peer: Peer::NONE, is_the_end: true });
     }
     tokio::select! {
         () = drain(&supervisor, keeper.as_ref(), http, settings.drain) => {}
@@ -380,6 +381,13 @@ impl Bound {
         let deputy_socket =
             settings.deputy_socket.as_deref().map(|path| bind_unix(path, &mut addresses)).transpose()?;
         Ok(Bound { http, tcp, gloom_masters, gloom_workers, deputy, deputy_socket, addresses })
+    }
+
+    /// Leaves no socket behind where the start fails after all. A failure leaves a stale one, which the next start replaces.
+    fn remove_socket(&self) {
+        if let Some((_, path)) = &self.deputy_socket {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     fn announce(&self) {

@@ -116,7 +116,9 @@ class Processor:
                 return
             except urllib.error.HTTPError as error:
                 print(f"{item['id']}: {error}", file=sys.stderr)
-                return  # It was taken back meanwhile, or cancelled.
+                if error.code < 500:
+                    return  # It was taken back meanwhile, or cancelled.
+                time.sleep(wait)
             except OSError:
                 time.sleep(wait)
 

@@ -41,13 +41,15 @@ answer() {
 poll=
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-trap 'kill "$poll" 2> /dev/null; exit 0' TERM INT
+# A job in hand is finished and answered first.
+stopping=
+trap 'stopping=1; kill "$poll" 2> /dev/null || :' TERM INT
 
-while :; do
+while [ -z "$stopping" ]; do
     # Without a job there is nothing in the answer, and without a server no answer. Behind `&`, a signal need not wait for it.
     curl -sS --fail-with-body --max-time 60 "$api/assignments?type=$(spelled "$type")&wait=25&worker=shell-$$" \
         > "$folder/answer" & poll=$!
-    wait "$poll" || { sleep 1; continue; }
+    wait "$poll" || { [ -n "$stopping" ] || sleep 1; continue; }
     [ -s "$folder/answer" ] || continue
     tr '\n' ' ' < "$folder/answer" > "$folder/job"
     id=$(spelled "$(sed -E "s/$shape/\1/; s/\\\\(.)/\1/g" "$folder/job")")

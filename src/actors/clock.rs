@@ -34,7 +34,8 @@ impl Clock {
 
     /// The instant of a moment, for timers of the runtime; the start for what was before it.
     pub fn instant(&self, moment: Moment) -> tokio::time::Instant {
-        let far = self.start + Duration::from_secs(3_600 * 24 * 365);
+        // Later than any server runs: now itself must never be as far.
+        let far = self.start + Duration::from_secs(3_600 * 24 * 365 * 100);
         let since = Duration::from_micros(moment.0.saturating_sub(self.start_us));
         let at = self.start.checked_add(since).unwrap_or(far);
         at.min(far).into()
@@ -52,6 +53,15 @@ fn wall() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A server that has run for years still tells what is due from what isn't.
+    #[test]
+    fn after_years_later_is_still_later() {
+        let clock = Clock::start();
+        let in_years = |years: u64| clock.instant(Moment(clock.start_us + years * 365 * 24 * 3_600 * 1_000_000));
+        assert!(in_years(2) < in_years(3) && in_years(3) < in_years(10));
+        assert_eq!(clock.instant(Moment(u64::MAX)), in_years(100));
+    }
 
     #[test]
     fn while_the_wall_does_not_jump_it_is_at_the_moments_own_time() {

@@ -163,6 +163,10 @@ impl<S: Session> Connection<S> {
                 self.frame_since = None;
                 return true;
             }
+            if !self.tail.is_empty() {
+                // After such a pause the time of the frame begins anew.
+                self.frame_since.get_or_insert_with(Instant::now);
+            }
             let read = READ_BUFFER.with_borrow_mut(|buffer| self.read_once(buffer, wake));
             match read {
                 Poll::Pending => return true,
@@ -296,10 +300,15 @@ impl<S: Session> Connection<S> {
 
     /// The conversation is over: what the peer held goes back, what was said to it is still written.
     fn end(&mut self) {
+        self.begin_to_end();
+        self.leave();
+    }
+
+    /// It still writes what it has to say, and then leaves.
+    fn begin_to_end(&mut self) {
         if self.ending.is_none() {
             self.ending = Some(Ending::Writing { until: Instant::now() + self.limits.write_timeout });
         }
-        self.leave();
     }
 
     fn leave(&mut self) {
@@ -313,6 +322,7 @@ impl<S: Session> Connection<S> {
         if let Some(Ending::Writing { .. }) = self.ending
             && self.out.is_empty()
         {
+            self.leave();
             if self.socket.poll_shutdown(wake).is_pending() {
                 return true;
             }
@@ -386,6 +396,10 @@ impl<S: Session> Handler<Bell> for Connection<S> {
 
     fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
         let mut notices = self.contact.notices.take();
+        if self.link.is_none() {
+            // It has left. To write to a side that is shut would cut off what was said before.
+            return self.contact.notices.put_back(notices);
+        }
         let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
         turn.out.reserve(notices.len() * USUAL_FRAME);
         for (_, notice) in notices.drain(..) {
@@ -398,7 +412,7 @@ impl<S: Session> Handler<Bell> for Connection<S> {
 impl<S: Session> Handler<Close> for Connection<S> {
     type Result = ();
 
-    fn handle(&mut self, _: Close, _: &mut Self::Context) {
-        self.end();
+    fn handle(&mut self, Close { is_the_end, .. }: Close, _: &mut Self::Context) {
+        if is_the_end { self.begin_to_end() } else { self.end() }
     }
 }

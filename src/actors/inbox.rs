@@ -37,54 +37,58 @@ impl<T> Inbox<T> {
     /// From now on this actor reads it.
     pub fn open(&self, actor: Recipient<Bell>) {
         self.bell.get_or_init(|| actor);
-        if !self.list().is_empty() {
-            self.ring();
+        let mut list = self.list();
+        if !list.is_empty() {
+            let unread = self.ring(&mut list);
+            drop(list);
+            drop(unread);
         }
     }
 
     /// Adds an entry. Where the actor has gone, it goes, too.
     pub fn put(&self, entry: T) {
-        if self.add(entry) {
-            self.ring();
-        }
-    }
-
-    /// Adds entries that are read together, and leaves an empty list.
-    pub fn put_all(&self, entries: &mut Vec<T>) {
-        if self.add_all(entries) {
-            self.ring();
-        }
-    }
-
-    fn ring(&self) {
-        match self.bell.get() {
-            Some(bell) if bell.connected() => bell.do_send(Bell),
-            // Nobody will ever read it.
-            Some(_) => drop(self.take()),
-            None => {}
-        }
-    }
-
-    /// Adds an entry; true where it is the first one.
-    fn add(&self, entry: T) -> bool {
         let mut list = self.list();
-        let is_first = list.is_empty();
+        let before = list.len();
         if list.capacity() == 0 {
             *list = self.shelf.with(Shelf::take);
         }
         list.push(entry);
-        is_first
+        let unread = self.ring_after(before, &mut list);
+        drop(list);
+        drop(unread);
     }
 
-    fn add_all(&self, entries: &mut Vec<T>) -> bool {
+    /// Adds entries that are read together, and leaves an empty list.
+    pub fn put_all(&self, entries: &mut Vec<T>) {
         let mut list = self.list();
-        let are_first = list.is_empty() && !entries.is_empty();
-        if are_first {
+        let before = list.len();
+        if before == 0 {
             std::mem::swap(&mut *list, entries);
         } else {
             list.append(entries);
         }
-        are_first
+        let unread = self.ring_after(before, &mut list);
+        drop(list);
+        drop(unread);
+    }
+
+    /// Rings for what came behind the first `before` entries: for the first of all, and now and then when many are not read, to
+    /// notice that nobody reads any more.
+    fn ring_after(&self, before: usize, list: &mut Vec<T>) -> Vec<T> {
+        let is_first = before == 0 && !list.is_empty();
+        let are_many = list.len() / MANY > before / MANY;
+        if is_first || are_many { self.ring(list) } else { Vec::new() }
+    }
+
+    /// Rings, and gives what nobody will ever read. Under the lock: whoever adds an entry behind others may count on their bell being
+    /// in the mailbox already.
+    fn ring(&self, list: &mut Vec<T>) -> Vec<T> {
+        match self.bell.get() {
+            Some(bell) if bell.connected() => bell.do_send(Bell),
+            Some(_) => return std::mem::take(list),
+            None => {}
+        }
+        Vec::new()
     }
 
     /// Reads all there is, in order. The list has to be put back.
@@ -102,6 +106,9 @@ impl<T> Inbox<T> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// An inbox with so many entries rings again.
+const MANY: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -199,6 +206,12 @@ mod tests {
         }
         inbox.put(1);
         assert!(inbox.take().is_empty());
+        // Also where something lay there already.
+        inbox.list().push(1);
+        for _ in 0..3 * MANY {
+            inbox.put(1);
+        }
+        assert!(inbox.take().len() < MANY);
     }
 
     #[actix::test]

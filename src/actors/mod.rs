@@ -11,7 +11,7 @@
 //!
 //! | message | from | to |
 //! |---|---|---|
-//! | [`supervisor::Letter`] | connection | supervisor, by its inbox: it has come, what it asks (one batch a turn), it has gone |
+//! | [`supervisor::Letter`] | connection, whoever else is a peer | supervisor, by its inbox: it has come, what it asks (one batch a turn), it has gone |
 //! | [`queue::Introduce`], [`queue::LosePeer`] | supervisor | queue |
 //! | [`queue::Work`] | supervisor | queue: the batches of a turn |
 //! | [`crate::core::Notice`] | queue, supervisor | connection, by its inbox: what it hears |
@@ -102,4 +102,6 @@ impl Contact {
 pub struct Close {
     /// Which peer; [`Peer::NONE`] for a listener.
     pub peer: Peer,
+    /// The server ends: a peer has left when it has written what it has. Else what it holds goes back at once.
+    pub is_the_end: bool,
 }

@@ -287,7 +287,7 @@ impl Handler<Disconnect> for Supervisor {
     fn handle(&mut self, Disconnect { peer }: Disconnect, _: &mut Self::Context) -> bool {
         let Some(desk) = self.peers.get(&peer) else { return false };
         info!(peer = &*desk.who.name; "an operator disconnects a peer");
-        desk.contact.close.do_send(Close { peer });
+        desk.contact.close.do_send(Close { peer, is_the_end: false });
         true
     }
 }

@@ -1,5 +1,5 @@
 //! The statistics of the server: queues report, a [`Book`] adds up, everybody reads the snapshot that is published at most once
-//! a second. No request ever asks a queue.
+//! a second. No list or scrape ever asks a queue; only whoever looks at one queue has it report at once.
 //!
 //! It has a thread of its own, since with thousands of busy queues a snapshot takes milliseconds that no job should wait. Its
 //! one timer runs only while something changes.

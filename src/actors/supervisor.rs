@@ -470,7 +470,7 @@ impl Handler<CloseAll> for Supervisor {
 
     fn handle(&mut self, CloseAll { alone }: CloseAll, _: &mut Self::Context) {
         for (peer, desk) in &self.peers {
-            desk.contact.close.do_send(Close { peer: *peer });
+            desk.contact.close.do_send(Close { peer: *peer, is_the_end: true });
         }
         let drain = self.drain.get_or_insert(Draining { idle: None, alone: None });
         drain.alone = Some(alone);

@@ -113,10 +113,17 @@ impl Frames {
     pub fn next(&mut self, deadline: Deadline) -> Result<Message, WireError> {
         self.0.get_ref().set_read_timeout(deadline.remaining()?)?;
         let mut header = [0; 4];
-        match self.0.read(&mut header[..1])? {
-            0 => return Err(WireError::Closed),
-            _ => self.0.read_exact(&mut header[1..])?,
+        let read = loop {
+            match self.0.read(&mut header[..1]) {
+                // With a time limit, a process that was stopped and goes on is told so.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        if read == 0 {
+            return Err(WireError::Closed);
         }
+        self.0.read_exact(&mut header[1..])?;
         let length = u64::from(u32::from_be_bytes(header));
         if length > MAX_FRAME_BYTES {
             return Err(WireError::Foreign);

@@ -1,7 +1,7 @@
 //! Languages: a codec turns bytes into frames, a session turns frames into commands and notices into frames.
 //!
 //! Pure, like `core`: a session has no socket and no clock. Whoever owns the socket gives it bytes and notices, and takes
-//! bytes and commands from it. A protocol added later is one folder here and one row in `actors::listener`.
+//! bytes and commands from it. A protocol added later is one folder here and one row in `server`.
 //!
 //! | file | its noun |
 //! |---|---|

@@ -71,9 +71,10 @@ class Link:
         self._closed.set()
         connection = self._connection
         if connection:
-            connection.flush(flush_seconds)
+            # A callback may close its own client, on the very thread that would read the answers.
+            if self._thread is not threading.current_thread():
+                connection.flush(flush_seconds)
             connection.shutdown()
-        # A callback may close its own client, on this very thread.
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 

@@ -34,9 +34,14 @@ pub(super) fn run(client: &Client, work: &Work) -> Result<(), Failure> {
     let mut backoff = FIRST_BACKOFF;
     while shop.signals == 0 {
         let connected = Instant::now();
-        match shop.serve()? {
-            Over::Left => break,
-            Over::Lost(reason) => {
+        match shop.serve() {
+            Err(failure) => {
+                // Nobody would hear of what they do.
+                shop.abandon();
+                return Err(failure);
+            }
+            Ok(Over::Left) => break,
+            Ok(Over::Lost(reason)) => {
                 if connected.elapsed() > LONGEST_BACKOFF {
                     backoff = FIRST_BACKOFF;
                 }

@@ -38,6 +38,18 @@ fn expect_refused_socket(dir: &TempDir, path: &str) {
 }
 
 #[test]
+fn a_start_that_fails_leaves_no_socket_behind() {
+    let dir = TempDir::new();
+    for more in [["--ports-file", "no/such/folder/ports"], ["--store", "file:/dev/null/data"]] {
+        let mut command = command(dir.path());
+        command.args(free_ports()).args(["--store", "memory:", "--deputy-socket", "deputy.sock"]).args(more);
+        let (code, _, stderr) = run_command(&mut command);
+        assert_eq!(code, Some(2), "expected exit code 2, stderr: {stderr}");
+        assert!(!dir.join("deputy.sock").exists(), "expected no socket, stderr: {stderr}");
+    }
+}
+
+#[test]
 fn anything_else_at_the_sockets_path_is_left_alone_and_refused() {
     let dir = TempDir::new();
     // A regular file.

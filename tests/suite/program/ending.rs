@@ -119,6 +119,24 @@ fn a_drain_ends_after_its_time() {
     );
 }
 
+/// A result that doesn't fit into the buffers of the system is written before the server ends.
+#[test]
+fn a_peer_that_reads_slowly_hears_everything_before_the_end() {
+    let mut server = Server::start();
+    let mut master = gloom_master(&server);
+    let mut worker = gloom_worker(&server, "t");
+    master.submit("1", "t", "0");
+    worker.expect_job("1", "t", "0");
+    let body = format!("\"{}\"", "x".repeat(15 << 20));
+    worker.respond(&body);
+    server.term();
+    let address = server.gloom_masters();
+    eventually("the listener to be gone", || TcpStream::connect(address).is_err().then_some(()));
+    master.expect_result("1", &body);
+    master.expect_closed();
+    assert_eq!(server.wait().code(), Some(0), "stderr: {}", server.process.stderr.text());
+}
+
 #[test]
 fn durable_jobs_outlive_a_drain_and_their_order_stays() {
     let mut server = Server::with_store(TempDir::new(), &["--store", "file:data", "--drain", "1"]);
