@@ -17,6 +17,7 @@
 //! | [`crate::core::Notice`] | queue, supervisor | connection, by its inbox: what it hears |
 //! | [`inbox::Bell`] | whoever fills an empty inbox | whose it is |
 //! | [`supervisor::Obituary`] | queue that panicked | supervisor |
+//! | [`keeper::Recall`], [`supervisor::Recalled`] | supervisor, keeper | the other: what the store has of a queue that died |
 //! | [`supervisor::Drain`], [`supervisor::CloseAll`] | `server` | supervisor |
 //! | [`queue::DrainQueue`], [`Close`] | supervisor | queue, connection |
 //! | [`supervisor::QueueDrained`] | queue | supervisor |
@@ -37,6 +38,7 @@
 //! | [`questions::Roll`], [`queue::Hold`], [`queue::WhoIsAway`] | whoever lists peers | supervisor, queue |
 //! | [`questions::SetPaused`], [`queue::Pause`] | an operator | supervisor, queue |
 //! | [`questions::Disconnect`] | an operator | supervisor |
+//! | [`questions::LookedAround`], [`questions::HasQueue`], [`questions::HaveWorked`], [`queue::HasWorked`] | `web` | supervisor, queue |
 //! | `Unearthed`, [`queue::Revive`] | the store's answer | supervisor, queue |
 //!
 //! Nobody waits for a reply on the way of a job; `send().await` is for questions that people ask.

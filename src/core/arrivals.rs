@@ -1,9 +1,13 @@
 //! The jobs of a queue in the order of their acceptance, so that lists go newest first without a sort.
 //!
 //! Four bytes a job: its key. Nothing is taken out when a job goes; what no longer counts is stepped over, and swept when it
-//! is the majority. A key that was used again is known by its sequence number, which must fall from entry to entry.
+//! is the majority. A key that was used again is known by its sequence number, which must fall from entry to entry. Milestones
+//! say where old entries are, so that a page of a long line costs what it shows, wherever it begins.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+
+/// There is a milestone at each of so many entries.
+const MILE: usize = if cfg!(test) { 16 } else { 1_024 };
 
 /// Below this many entries a sweep isn't worth its walk.
 const SWEEP_ABOVE: usize = 64;
@@ -11,15 +15,20 @@ const SWEEP_ABOVE: usize = 64;
 /// The keys of jobs, oldest acceptance first.
 #[derive(Default, Debug)]
 pub(crate) struct Arrivals {
-    keys: VecDeque<u32>,
+    keys: Vec<u32>,
+    /// The sequence numbers with which every [`MILE`]th entry was added.
+    milestones: Vec<u64>,
     /// Jobs that came back from the archive: accepted before what is last in line.
     returned: BTreeMap<u64, u32>,
 }
 
 impl Arrivals {
     /// A job newer than all before it.
-    pub(crate) fn add(&mut self, key: u32) {
-        self.keys.push_back(key);
+    pub(crate) fn add(&mut self, sequence: u64, key: u32) {
+        if self.keys.len().is_multiple_of(MILE) {
+            self.milestones.push(sequence);
+        }
+        self.keys.push(key);
     }
 
     /// A job that was here before.
@@ -41,9 +50,10 @@ impl Arrivals {
         sequence_of: impl Fn(u32) -> Option<u64> + 'a,
     ) -> impl Iterator<Item = (u64, u32)> + 'a {
         let before = before.unwrap_or(u64::MAX);
-        let mut last = u64::MAX;
-        let mut line = self
-            .keys
+        // What was added from the first milestone on that is not before can't be.
+        let miles = self.milestones.partition_point(|sequence| *sequence < before);
+        let mut last = before;
+        let mut line = self.keys[..self.keys.len().min(miles * MILE)]
             .iter()
             .rev()
             .filter_map(move |key| {
@@ -54,7 +64,6 @@ impl Arrivals {
                     (sequence, *key)
                 })
             })
-            .skip_while(move |(sequence, _)| *sequence >= before)
             .peekable();
         let mut returned = self.returned.range(..before).rev().map(|(sequence, key)| (*sequence, *key)).peekable();
         std::iter::from_fn(move || match (line.peek(), returned.peek()) {
@@ -70,18 +79,19 @@ impl Arrivals {
             return;
         }
         let mut last = u64::MAX;
-        let mut kept: Vec<u32> = Vec::with_capacity(held);
+        let mut kept: Vec<(u64, u32)> = Vec::with_capacity(held);
         for key in self.keys.iter().rev() {
             if let Some(sequence) = sequence_of(*key)
                 && sequence < last
                 && !self.returned.contains_key(&sequence)
             {
                 last = sequence;
-                kept.push(*key);
+                kept.push((sequence, *key));
             }
         }
         self.keys.clear();
-        self.keys.extend(kept.into_iter().rev());
+        self.milestones.clear();
+        kept.into_iter().rev().for_each(|(sequence, key)| self.add(sequence, key));
         self.keys.shrink_to(2 * self.keys.len());
     }
 
@@ -119,7 +129,7 @@ mod tests {
                     0..5 => {
                         let key = free(&mut slots);
                         slots[key] = Some(next);
-                        arrivals.add(key as u32);
+                        arrivals.add(next, key as u32);
                         next += 1;
                     }
                     5..9 if !slots.is_empty() => {
