@@ -38,11 +38,7 @@ impl<T> Inbox<T> {
     pub fn open(&self, actor: Recipient<Bell>) {
         self.bell.get_or_init(|| actor);
         let mut list = self.list();
-        if !list.is_empty() {
-            let unread = self.ring(&mut list);
-            drop(list);
-            drop(unread);
-        }
+        self.ring_after(0, &mut list);
     }
 
     /// Adds an entry. Where the actor has gone, it goes, too.
@@ -53,9 +49,7 @@ impl<T> Inbox<T> {
             *list = self.shelf.with(Shelf::take);
         }
         list.push(entry);
-        let unread = self.ring_after(before, &mut list);
-        drop(list);
-        drop(unread);
+        self.ring_after(before, &mut list);
     }
 
     /// Adds entries that are read together, and leaves an empty list.
@@ -67,28 +61,25 @@ impl<T> Inbox<T> {
         } else {
             list.append(entries);
         }
-        let unread = self.ring_after(before, &mut list);
-        drop(list);
-        drop(unread);
+        self.ring_after(before, &mut list);
     }
 
     /// Rings for what came behind the first `before` entries: for the first of all, and now and then when many are not read, to
-    /// notice that nobody reads any more.
-    fn ring_after(&self, before: usize, list: &mut Vec<T>) -> Vec<T> {
+    /// notice that nobody reads any more. Under the lock: whoever adds an entry behind others may count on their bell being in the
+    /// mailbox already.
+    fn ring_after(&self, before: usize, list: &mut Vec<T>) {
         let is_first = before == 0 && !list.is_empty();
         let are_many = list.len() / MANY > before / MANY;
-        if is_first || are_many { self.ring(list) } else { Vec::new() }
-    }
-
-    /// Rings, and gives what nobody will ever read. Under the lock: whoever adds an entry behind others may count on their bell being
-    /// in the mailbox already.
-    fn ring(&self, list: &mut Vec<T>) -> Vec<T> {
         match self.bell.get() {
-            Some(bell) if bell.connected() => bell.do_send(Bell),
-            Some(_) => return std::mem::take(list),
-            None => {}
+            Some(bell) if is_first || are_many => {
+                if bell.connected() {
+                    bell.do_send(Bell);
+                } else {
+                    *list = Vec::new();
+                }
+            }
+            Some(_) | None => {}
         }
-        Vec::new()
     }
 
     /// Reads all there is, in order. The list has to be put back.
