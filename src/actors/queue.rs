@@ -166,7 +166,8 @@ impl Drop for QueueActor {
         if std::thread::panicking() {
             let jobs = self.queue.obituary();
             let (queue, kind, census) = (self.queue.number(), self.queue.kind().clone(), self.queue.census());
-            self.supervisor.do_send(Obituary { queue, kind, jobs, census });
+            let paused = self.queue.is_paused();
+            self.supervisor.do_send(Obituary { queue, kind, jobs, census, paused });
         }
     }
 }
