@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use log::error;
 
 use super::Contact;
 use super::alarm::Alarm;
 use super::clock::Clock;
-use super::keeper::{Commit, Fetch, Keeper};
+use super::keeper::{Commit, Fetch, Heard, Keeper};
 use super::shelf::{self, Shelf};
 use super::statistics::{Reporter, Reports};
-use super::supervisor::{Obituary, QueueDrained, Supervisor};
+use super::supervisor::{EXIT_FAILED, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
 use crate::core::record::StoredJob;
@@ -38,6 +39,8 @@ pub struct QueueActor {
     keeper: Option<Addr<Keeper>>,
     /// What each commit under way lets be said, in order.
     held: VecDeque<Vec<Held>>,
+    /// Jobs that were taken back this turn, for want of room on the disk.
+    retracted: Vec<u64>,
     draining: bool,
 }
 
@@ -72,6 +75,7 @@ impl QueueActor {
             supervisor,
             keeper,
             held: VecDeque::new(),
+            retracted: Vec::new(),
             draining: false,
         }
     }
@@ -83,7 +87,11 @@ impl QueueActor {
     /// What depends on the store waits for it; jobs that were handed out don't.
     fn keep(&mut self, ctx: &mut Context<Self>) {
         let Some(keeper) = &self.keeper else { return };
-        if !self.outbox.records.is_empty() {
+        // Before what comes now, which may bring such a job again.
+        if !self.retracted.is_empty() {
+            keeper.do_send(Heard { sequences: std::mem::take(&mut self.retracted) });
+        }
+        if !self.outbox.records.is_empty() || !self.outbox.held.is_empty() {
             let records = std::mem::take(&mut self.outbox.records);
             keeper.do_send(Commit { queue: ctx.address(), records });
             self.held.push_back(std::mem::take(&mut self.outbox.held));
@@ -158,7 +166,8 @@ impl Drop for QueueActor {
         if std::thread::panicking() {
             let jobs = self.queue.obituary();
             let (queue, kind, census) = (self.queue.number(), self.queue.kind().clone(), self.queue.census());
-            self.supervisor.do_send(Obituary { queue, kind, jobs, census });
+            let paused = self.queue.is_paused();
+            self.supervisor.do_send(Obituary { queue, kind, jobs, census, paused });
         }
     }
 }
@@ -207,24 +216,34 @@ impl Handler<Work> for QueueActor {
     }
 }
 
-/// What was sent to the keeper first is on disk.
+/// What was sent to the keeper first is on disk, but for jobs that were refused before.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Committed {
-    /// But for these jobs of all queues, for which there was no room.
-    pub refused: Vec<(JobId, u64)>,
-}
+pub struct Committed;
 
 impl Handler<Committed> for QueueActor {
     type Result = ();
 
-    fn handle(&mut self, Committed { refused }: Committed, _: &mut Self::Context) {
+    fn handle(&mut self, Committed: Committed, _: &mut Self::Context) {
         let held = self.held.pop_front().expect("the keeper answers what it was sent");
-        if refused.is_empty() {
-            self.outbox.notices.extend(held.into_iter().map(|held| (held.peer, held.notice)));
-        } else {
-            self.queue.retract(&refused, held, &mut self.outbox);
-        }
+        self.queue.kept(held, &mut self.outbox);
+    }
+}
+
+/// There is no room on the disk for these jobs, which are new or were retried.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Refused {
+    /// Their ids and sequence numbers.
+    pub jobs: Vec<(JobId, u64)>,
+}
+
+impl Handler<Refused> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Refused { jobs }: Refused, _: &mut Self::Context) {
+        self.queue.retract(&jobs, &mut self.held, &mut self.outbox);
+        self.retracted.extend(jobs.iter().map(|(_, sequence)| *sequence));
     }
 }
 
@@ -232,15 +251,19 @@ impl Handler<Committed> for QueueActor {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Fetched {
-    /// In the order they were asked for.
-    pub bodies: Vec<Body>,
+    /// In the order they were asked for; none where the store has no such job any more.
+    pub bodies: Vec<Option<Body>>,
 }
 
 impl Handler<Fetched> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, Fetched { bodies }: Fetched, _: &mut Self::Context) {
-        self.queue.fetched(bodies);
+        if let Err(sequence) = self.queue.fetched(bodies) {
+            // Nothing that the store was given is certain then.
+            error!("the store has lost job {sequence}, which it was given; stopping");
+            std::process::exit(EXIT_FAILED);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It decides nothing by itself: [`Router`] does. It gathers what a turn has for each queue, so that every hop is one message.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ pub struct Supervisor {
     restarts: Restarts,
     /// Queues that died, until the store has said what it has of them.
     dead: HashMap<QueueNo, Obituary>,
+    /// Types whose queue died paused, until they have a new one.
+    paused: HashSet<TypeName>,
     /// What became of the jobs of queues that died, and of those before this process.
     buried: Census,
     drain: Option<Draining>,
@@ -89,6 +91,7 @@ impl Supervisor {
             peers: PeerMap::default(),
             restarts: Restarts::default(),
             dead: HashMap::new(),
+            paused: HashSet::new(),
             buried: Census::default(),
             drain: None,
         }
@@ -111,8 +114,11 @@ impl Supervisor {
         self.inbox.clone()
     }
 
-    fn start_queue(&mut self, queue: Queue, outbox: Outbox, ctx: &mut Context<Self>) {
+    fn start_queue(&mut self, mut queue: Queue, outbox: Outbox, ctx: &mut Context<Self>) {
         assert_eq!(queue.number() as usize, self.queues.len(), "queues are numbered as they are opened");
+        if self.paused.remove(queue.kind()) {
+            queue.set_paused(true);
+        }
         let (keeper, index) = (self.keeper.clone(), self.router.index());
         let reports = self.statistics.as_ref().map(|(_, reports)| reports.clone());
         let address = QueueActor::new(queue, outbox, index, self.clock, ctx.address(), keeper, reports).start();
@@ -318,13 +324,17 @@ pub struct Obituary {
     pub jobs: Vec<Bereaved>,
     /// What it had counted.
     pub census: Census,
+    /// It handed out nothing: an operator said so, and means its type.
+    pub paused: bool,
 }
 
 impl Handler<Obituary> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, obituary: Obituary, ctx: &mut Self::Context) {
-        let stored: Vec<u64> = obituary.jobs.iter().filter(|job| job.is_stored).map(|job| job.sequence).collect();
+        let mut stored: Vec<u64> = obituary.jobs.iter().filter(|job| job.is_stored).map(|job| job.sequence).collect();
+        // They come back in this order.
+        stored.sort_unstable();
         error!(queue = obituary.kind.text().as_ref(), lost = obituary.jobs.len() - stored.len(), stored = stored.len(); "a queue has failed; what only memory had of it is lost");
         if !self.restarts.may_restart(self.clock.now().at) {
             error!("queues fail too often; stopping");
@@ -367,11 +377,13 @@ impl Supervisor {
     /// Ends what a dead queue began: its peers are told, what only memory had has failed, what the store has lives on in a
     /// new queue.
     fn bury(&mut self, obituary: Obituary, recalled: Vec<StoredJob>, ctx: &mut Context<Self>) {
-        let Obituary { queue, kind, jobs, mut census } = obituary;
+        let Obituary { queue, kind, jobs, mut census, paused } = obituary;
         let (stored, lost): (Vec<Bereaved>, Vec<Bereaved>) = jobs.into_iter().partition(|job| job.is_stored);
         // The new queue counts again what it gets; the masters of the others are told that they have failed.
-        census.accepted -= stored.len() as u64;
-        census.failed += census.live() - stored.len() as u64;
+        let stored_count = stored.len() as u64;
+        // The verb that failed may have counted half of what it did.
+        census.accepted = census.accepted.saturating_sub(stored_count);
+        census.failed += census.live().saturating_sub(stored_count);
         (census.scheduled, census.queued, census.running) = (0, 0, 0);
         self.buried += census;
         if let Some((statistics, _)) = &self.statistics {
@@ -384,6 +396,9 @@ impl Supervisor {
         for peer in self.router.queue_died(queue) {
             let jobs = told.remove(&peer).unwrap_or_default();
             self.tell(peer, Notice::Lost { queue, kind: kind.clone(), jobs });
+        }
+        if paused {
+            self.paused.insert(kind);
         }
         self.revive(&stored, recalled, ctx);
         self.check_drain();

@@ -1,5 +1,7 @@
 //! What is asked of jobs that live in the store's archive: the store is asked, and its answer carried out here.
 
+use std::time::Duration;
+
 use actix::{Addr, AsyncContext, Context, Handler, Message};
 
 use super::keeper::{Discard, Keeper, Unearth};
@@ -9,6 +11,9 @@ use crate::core::job::Outcome;
 use crate::core::record::{StoredJob, StoredState};
 use crate::core::router::Shelved;
 use crate::core::{Batch, Command, Deed, Notice, Peer, Refusal, Report, Request, Routes};
+
+/// Who watches a job whose end has no room on the disk is looked after so often.
+const LOOKED_AGAIN: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     /// Asks the store for the jobs of these commands.
@@ -32,12 +37,12 @@ impl Supervisor {
         let Shelved { peer, request, id, command, .. } = asked;
         // Its time was over meanwhile.
         let Some(job) = job else { return self.tell(peer, refused(request, Refusal::UnknownJob)) };
-        let StoredState::Finished { outcome, .. } = job.progress.state else {
-            return self.ask_again(peer, command, ctx);
-        };
         if !self.router.is_archived(&id, job.sequence) {
             return self.ask_again(peer, command, ctx);
         }
+        let StoredState::Finished { outcome, .. } = job.progress.state else {
+            return self.wait_for_room(peer, request, job, command, ctx);
+        };
         match command {
             Command::AnswerById { ticket, answer, .. } => match ticket.judge(&job, &answer) {
                 Ok(()) => self.tell(peer, done(request)),
@@ -63,12 +68,49 @@ impl Supervisor {
         }
     }
 
+    /// The job has ended, but there is no room on the disk to say so: to everybody else it is as the disk has it.
+    fn wait_for_room(
+        &mut self,
+        peer: Peer,
+        request: Request,
+        job: StoredJob,
+        command: Command,
+        ctx: &mut Context<Self>,
+    ) {
+        match command {
+            Command::Look { .. } => {
+                self.tell(peer, Notice::Report { request, report: Box::new(Report::archived(job)) });
+            }
+            Command::Watch { .. } => {
+                ctx.run_later(LOOKED_AGAIN, move |supervisor, ctx| supervisor.ask_again(peer, command, ctx));
+            }
+            Command::AnswerById { .. } | Command::Manage { .. } => {
+                self.tell(peer, refused(request, Refusal::DiskFull));
+            }
+            Command::Submit(_)
+            | Command::Join { .. }
+            | Command::Leave { .. }
+            | Command::Ready { .. }
+            | Command::Answer { .. }
+            | Command::Unwatch { .. }
+            | Command::Name { .. }
+            | Command::Forget { .. } => unreachable!("the router shelves only what asks of one job by its id"),
+        }
+    }
+
     /// The job moved while the store was asked.
     fn ask_again(&mut self, peer: Peer, command: Command, ctx: &mut Context<Self>) {
+        // Whoever has left is not to be introduced to a queue again.
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
         self.route(Batch { peer, commands: vec![command] }, ctx);
     }
 
     fn requeue(&mut self, peer: Peer, request: Request, job: StoredJob, ctx: &mut Context<Self>) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
         let mut routes = Routes::default();
         let queue = self.router.revive(&job, &mut routes).expect("it was in the archive a moment ago");
         self.router.introduce(peer, queue, &mut routes);

@@ -137,6 +137,12 @@ impl Ids {
         self.table.find(id.hash_value(), |taken| id.is(&taken.token)).map(|taken| taken.queue)
     }
 
+    /// Whether no new job can have this id.
+    pub fn is_taken(&self, id: &JobId) -> bool {
+        let found = self.table.find(id.hash_value(), |taken| id.is(&taken.token));
+        found.is_some_and(|taken| taken.mark & GIVES_WAY == 0)
+    }
+
     /// Frees every id of a queue that died: a walk over all ids.
     pub fn free_queue(&mut self, queue: QueueNo) {
         let ended = &mut self.ended;

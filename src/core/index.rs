@@ -32,7 +32,7 @@ pub struct Index {
 #[derive(Default, Debug)]
 struct Load {
     bytes: usize,
-    /// Larger than the sequence number of every job in it.
+    /// No job in it has a larger sequence number.
     newest: u64,
     has_died: bool,
 }
@@ -50,6 +50,12 @@ impl Index {
             self.load_up(queue, bytes, sequence);
         }
         took
+    }
+
+    /// A job that the store gave back comes to a queue with its bytes. It holds them also where its id is another's.
+    pub fn adopt(&mut self, id: &JobId, queue: QueueNo, sequence: u64, bytes: usize) {
+        self.ids.take(id, queue, sequence);
+        self.load_up(queue, bytes, sequence);
     }
 
     /// A job of the archive comes back to a queue, with its bytes.

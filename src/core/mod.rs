@@ -12,6 +12,7 @@
 //! | `masters` | which jobs go when their master goes |
 //! | `waiting` | the order of ready jobs |
 //! | `arrivals` | the order of acceptance, for lists |
+//! | `record` | a job as a store keeps it |
 //! | `report` | a job as people see it |
 //! | `merge` | a page of jobs from many queues |
 //! | `ticket` | a receipt as a text |
@@ -19,6 +20,7 @@
 //! | `demand` | how many more jobs a worker wants, told to several queues and served once |
 //! | `action` | data reduced over a list of steps |
 //! | `health` | whether a processor is up |
+//! | `statistics` | figures of queues and of the server, now and over time |
 //! | `retry` | how long to wait before the next attempt |
 //! | `census` | the conservation law, counted |
 //! | `ids` | which ids are taken, over all queues |

@@ -109,7 +109,7 @@ impl Router {
     /// A job that the store gave back at start; gives its queue, which is new if `routes` says so.
     pub fn adopt(&mut self, id: &JobId, kind: &TypeName, sequence: u64, bytes: usize, routes: &mut Routes) -> QueueNo {
         let queue = self.open_anyway(kind, routes);
-        self.index.borrow_mut().take(id, queue, sequence, weight(id, bytes));
+        self.index.borrow_mut().adopt(id, queue, sequence, weight(id, bytes));
         queue
     }
 
@@ -118,9 +118,12 @@ impl Router {
         self.index.borrow_mut().ids.take(id, ARCHIVE, sequence);
     }
 
-    /// The archive has let go of a job's record.
+    /// The archive has let go of a job's record. If the job was retried meanwhile it lives on, and its id is its own.
     pub fn archive_forgot(&mut self, id: &JobId, sequence: u64) {
-        self.index.borrow_mut().ids.free(id, sequence);
+        let ids = &mut self.index.borrow_mut().ids;
+        if ids.is_at(id, sequence, ARCHIVE) {
+            ids.free(id, sequence);
+        }
     }
 
     /// The next job gets this sequence number.
@@ -282,7 +285,7 @@ impl Router {
         }
         let weight = submission.weight();
         self.check_room(&submission.id, weight)?;
-        let queue = self.open(&submission.kind, routes)?;
+        let queue = self.open(&submission.kind, &submission.id, routes)?;
         let took = self.index.borrow_mut().take(&submission.id, queue, self.next_sequence, weight);
         match took {
             Took::Free => {}
@@ -309,8 +312,8 @@ impl Router {
         if index.is_being_retried(id) { Err(Refusal::IdExists) } else { Ok(()) }
     }
 
-    /// The queue of a type, made when first named.
-    fn open(&mut self, kind: &TypeName, routes: &mut Routes) -> Result<QueueNo, Refusal> {
+    /// The queue of a type, made when first named, though not for a job that can't be accepted.
+    fn open(&mut self, kind: &TypeName, id: &JobId, routes: &mut Routes) -> Result<QueueNo, Refusal> {
         if let Some((last, queue)) = &self.last_type
             && last == kind
         {
@@ -322,6 +325,9 @@ impl Router {
         }
         if self.by_type.len() >= self.limits.max_types {
             return Err(Refusal::QueueFull);
+        }
+        if self.index.borrow().ids.is_taken(id) {
+            return Err(Refusal::IdExists);
         }
         Ok(self.open_anyway(kind, routes))
     }
@@ -513,6 +519,50 @@ mod tests {
         assert_eq!(route(&mut router, vec![submit(4, "a", "u")]).notices, exists(4));
         router.index().borrow_mut().hear(0, IdEvent::RetryDecided { id });
         assert!(route(&mut router, vec![submit(5, "a", "u")]).notices.is_empty());
+    }
+
+    #[test]
+    fn a_taken_id_opens_no_queue() {
+        let mut router = router(Limits::default());
+        route(&mut router, vec![submit(0, "a", "t")]);
+        let routes = route(&mut router, vec![submit(1, "a", "u")]);
+        assert_eq!(routes.notices, [(PEER, Notice::Refused { request: 1, refusal: Refusal::IdExists })]);
+        assert!(routes.opened.is_empty());
+    }
+
+    #[test]
+    fn a_job_that_was_retried_while_its_record_went_keeps_its_id() {
+        let mut router = router(Limits::default());
+        let id = JobId::from_text("a").unwrap();
+        let queue = router.adopt(&id, &TypeName::from_text("t").unwrap(), 1, 4, &mut Routes::default());
+        router
+            .index()
+            .borrow_mut()
+            .hear(queue, IdEvent::Archived { id: id.clone(), sequence: 1, bytes: weight(&id, 4) });
+        router.index().borrow_mut().bring_back(&id, queue, 1, weight(&id, 4));
+        router.archive_forgot(&id, 1);
+        let exists = [(PEER, Notice::Refused { request: 1, refusal: Refusal::IdExists })];
+        assert_eq!(route(&mut router, vec![submit(1, "a", "t")]).notices, exists);
+        router
+            .index()
+            .borrow_mut()
+            .hear(queue, IdEvent::Archived { id: id.clone(), sequence: 1, bytes: weight(&id, 4) });
+        router.archive_forgot(&id, 1);
+        assert_eq!(router.load(), (0, 0));
+    }
+
+    /// No store should give back two jobs with one id; if one does, the second is counted as long as it is there.
+    #[test]
+    fn a_job_that_comes_back_holds_its_bytes_also_under_a_taken_id() {
+        let mut router = router(Limits::default());
+        let (id, kind) = (JobId::from_text("a").unwrap(), TypeName::from_text("t").unwrap());
+        for sequence in [1, 2] {
+            router.adopt(&id, &kind, sequence, 4, &mut Routes::default());
+        }
+        for sequence in [1, 2] {
+            router.index().borrow_mut().hear(0, IdEvent::Freed { id: id.clone(), sequence, bytes: weight(&id, 4) });
+        }
+        assert_eq!(router.load(), (0, 0));
     }
 
     #[test]

@@ -43,52 +43,53 @@ impl Waiting {
 
     /// Takes the first job that still counts.
     pub fn pop(&mut self, holds: impl Fn(i64, Slot) -> bool) -> Option<Slot> {
+        let (priority, slot) = self.lead(holds)?;
+        self.lanes.get_mut(&priority)?.pop_front();
+        self.slots -= 1;
+        Some(slot)
+    }
+
+    /// The first job that still counts.
+    pub fn first(&mut self, holds: impl Fn(i64, Slot) -> bool) -> Option<Slot> {
+        self.lead(holds).map(|(_, slot)| slot)
+    }
+
+    /// The same with its priority. What doesn't count goes on the way, and with it lanes, unless there are few.
+    fn lead(&mut self, holds: impl Fn(i64, Slot) -> bool) -> Option<(i64, Slot)> {
         loop {
             let few = self.lanes.len() <= FEW_LANES;
             let (&priority, lane) = self.lanes.iter_mut().rev().find(|(_, lane)| !few || !lane.is_empty())?;
-            while let Some(slot) = lane.pop_front() {
-                self.slots -= 1;
+            while let Some(slot) = lane.front().copied() {
                 if holds(priority, slot) {
-                    return Some(slot);
+                    return Some((priority, slot));
                 }
+                lane.pop_front();
+                self.slots -= 1;
             }
-            if few {
-                // The lane turned out to hold nothing: look into the next one.
-                if self.slots == 0 {
-                    return None;
-                }
-            } else {
+            if !few {
                 self.lanes.remove(&priority);
             }
         }
     }
 
-    /// The first job that still counts.
-    pub fn first(&mut self, holds: impl Fn(i64, Slot) -> bool) -> Option<Slot> {
+    /// The first job that still counts of each of the first `most` priorities that have one.
+    pub fn firsts(&mut self, most: usize, holds: impl Fn(i64, Slot) -> bool) -> Vec<Slot> {
+        let (mut firsts, mut empty) = (Vec::new(), Vec::new());
         for (priority, lane) in self.lanes.iter_mut().rev() {
-            while let Some(slot) = lane.front().copied() {
-                if holds(*priority, slot) {
-                    return Some(slot);
-                }
-                lane.pop_front();
-                self.slots -= 1;
+            if firsts.len() == most {
+                break;
+            }
+            let dead = lane.iter().take_while(|slot| !holds(*priority, **slot)).count();
+            lane.drain(..dead);
+            self.slots -= dead;
+            match lane.front() {
+                Some(slot) => firsts.push(*slot),
+                None => empty.push(*priority),
             }
         }
-        None
-    }
-
-    /// The first job that still counts of each of the first `most` priorities.
-    pub fn firsts(&mut self, most: usize, holds: impl Fn(i64, Slot) -> bool) -> Vec<Slot> {
-        let mut firsts = Vec::new();
-        for (priority, lane) in self.lanes.iter_mut().rev().take(most) {
-            while let Some(slot) = lane.front().copied() {
-                if holds(*priority, slot) {
-                    firsts.push(slot);
-                    break;
-                }
-                lane.pop_front();
-                self.slots -= 1;
-            }
+        // Or the next look would step over them again.
+        if self.lanes.len() > FEW_LANES {
+            empty.iter().for_each(|priority| drop(self.lanes.remove(priority)));
         }
         firsts
     }
@@ -106,10 +107,10 @@ impl Waiting {
         above + within
     }
 
-    /// Drops slots that no longer count once they are the majority; `held` slots count. A job that left and came back while
+    /// Drops slots that no longer count, and empty lanes, once they are the majority; `held` slots count. A job that left and came back while
     /// its old slot was still there has two; one of them goes.
     pub fn sweep(&mut self, held: usize, holds: impl Fn(i64, Slot) -> bool) {
-        if self.slots <= SWEEP_ABOVE + 2 * held {
+        if self.slots.max(self.lanes.len()) <= SWEEP_ABOVE + 2 * held {
             return;
         }
         for (priority, lane) in &mut self.lanes {
@@ -150,5 +151,26 @@ mod tests {
             prop_assert_eq!(got, expected);
             prop_assert_eq!(waiting.slots, 0);
         }
+    }
+
+    /// As where every job gets a larger priority than the one before, and ends elsewhere.
+    #[test]
+    fn lanes_go_with_their_jobs() {
+        let mut waiting = Waiting::default();
+        let slot = Slot { sequence: 7, key: 7 };
+        waiting.put(-1, slot);
+        for number in 0..2_000_u32 {
+            waiting.put(i64::from(number), Slot { sequence: u64::from(number), key: number });
+        }
+        assert_eq!(waiting.firsts(10, |priority, _| priority < 0), [slot]);
+        assert_eq!(waiting.lanes.len(), 1);
+        // One look after the other empties lanes by their first slot.
+        for number in 0..2_000_u32 {
+            waiting.put(i64::from(number), Slot { sequence: u64::from(number), key: number });
+            assert_eq!(waiting.first(|priority, _| priority < 0), Some(slot));
+            waiting.sweep(1, |priority, _| priority < 0);
+        }
+        assert!(waiting.lanes.len() <= SWEEP_ABOVE);
+        assert_eq!(waiting.slots, 1);
     }
 }

@@ -88,10 +88,8 @@ impl Store for Memory {
         Ok(())
     }
 
-    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Body>, StoreError> {
-        let body =
-            |sequence| self.jobs.get(sequence).map(|job| job.body.clone()).ok_or_else(|| Memory::missing(*sequence));
-        sequences.iter().map(body).collect()
+    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Option<Body>>, StoreError> {
+        Ok(sequences.iter().map(|sequence| Some(self.jobs.get(sequence)?.body.clone())).collect())
     }
 
     fn find(&mut self, sequence: u64) -> Result<Option<StoredJob>, StoreError> {

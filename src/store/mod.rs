@@ -52,11 +52,11 @@ pub trait Store: Send {
     /// process must stop, nothing is certain.
     fn commit(&mut self, records: &[Record]) -> Result<(), StoreError>;
 
-    /// The bodies of these jobs, in this order.
+    /// The bodies of these jobs, in this order; none where there is no such job.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::Failed`].
-    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Body>, StoreError>;
+    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Option<Body>>, StoreError>;
 
     /// The job with this number, live or finished.
     ///
@@ -184,7 +184,7 @@ pub struct Query {
     pub kind: Option<TypeName>,
     /// Only with this outcome.
     pub outcome: Option<Outcome>,
-    /// Only where the id, the type, a worker's name, an error, the result or the body contains this text.
+    /// Only where the id, the type, the master's name, a worker's, an error, the result or the body contains this text.
     ///
     /// Letter by letter, case and all, in the JSON as it was sent: `é` doesn't find `\u00e9`, and a quotation mark in a
     /// string is found as `\"`.

@@ -35,7 +35,7 @@ use self::notes::Notes;
 pub use self::reply::Later;
 use super::alarm::Alarm;
 use super::clock::Clock;
-use super::queue::{Committed, Fetched, QueueActor};
+use super::queue::{Committed, Fetched, QueueActor, Refused};
 use super::supervisor::{ArchiveForgot, EXIT_FAILED, Recalled, Supervisor};
 use super::turn::{self, Settle};
 use crate::core::record::Record;
@@ -61,8 +61,12 @@ pub struct Keeper {
     gauge: Gauge,
     tidy_at: Instant,
     alarm: Alarm,
-    /// There was no room even for the ends of jobs: once said.
+    /// The last commit found no room: once said.
     full: bool,
+    /// There was no room even for the ends of jobs: they wait for the next tidying.
+    stuck: bool,
+    /// Jobs that were refused, until their queues have heard it and say nothing more of them.
+    refused: HashSet<u64>,
 }
 
 impl Keeper {
@@ -82,72 +86,91 @@ impl Keeper {
             tidy_at,
             alarm: Alarm::default(),
             full: false,
+            stuck: false,
+            refused: HashSet::new(),
         }
     }
 
-    /// Commits what was gathered. Where there is no room, submits and new notes are refused and the rest is tried by itself; if
-    /// even that doesn't fit it waits, and with it the words that depend on it.
+    /// Commits what was gathered. Where there is no room, submits, retries and new notes are refused and the rest is tried by
+    /// itself; if even that doesn't fit it waits, and with it the words that depend on it.
     fn commit(&mut self) {
-        let Some(store) = &mut self.store else { return };
         if self.commits.is_empty() && self.notes.is_empty() {
             return;
         }
+        if self.stuck {
+            self.refuse_new_work();
+            self.notes.refuse_all();
+            return;
+        }
+        let Err(why) = self.attempt() else {
+            self.full = false;
+            return;
+        };
+        if !std::mem::replace(&mut self.full, true) {
+            warn!("the disk is full ({why}): durable submits are refused until there is room");
+        }
+        // What is left needs no more room than is held back for it.
+        self.notes.refuse_new();
+        self.refuse_new_work();
+        if self.attempt().is_err() {
+            self.notes.refuse_all();
+            self.stuck = true;
+        }
+    }
+
+    /// Commits all that waits and says so.
+    ///
+    /// # Errors
+    /// Why there is no room; all waits as before.
+    fn attempt(&mut self) -> Result<(), String> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let lengths: Vec<usize> = self.commits.iter().map(|commit| commit.records.len()).collect();
         let mut records: Vec<Record> = self.commits.iter_mut().flat_map(|commit| commit.records.drain(..)).collect();
-        let jobs = records.len();
         records.extend(self.notes.records());
         let begin = std::time::Instant::now();
         match store.commit(&records) {
             Ok(()) => {
                 self.gauge.committed(records.len(), begin.elapsed());
-                self.full = false;
                 self.notes.kept();
-                self.tell(&[]);
+                for Commit { queue, .. } in self.commits.drain(..) {
+                    queue.do_send(Committed);
+                }
+                Ok(())
             }
             Err(StoreError::Full(why)) => {
-                if !std::mem::replace(&mut self.full, true) {
-                    warn!("the disk is full ({why}): durable submits are refused until there is room");
+                let mut records = records.into_iter();
+                for (commit, length) in self.commits.iter_mut().zip(lengths) {
+                    commit.records.extend(records.by_ref().take(length));
                 }
-                records.truncate(jobs);
-                self.commit_old_work(records);
+                Err(why)
             }
             Err(error) => give_up(&error),
         }
     }
 
-    /// Commits what needs no more room than is held back for it: all but new jobs, what belongs to them, and new notes.
-    fn commit_old_work(&mut self, records: Vec<Record>) {
-        let Some(store) = &mut self.store else { return };
-        self.notes.refuse_new();
-        let refused: Vec<(JobId, u64)> = puts(&records).collect();
-        let new: HashSet<u64> = refused.iter().map(|(_, sequence)| *sequence).collect();
-        let is_old = |record: &&Record| record.sequence().is_none_or(|sequence| !new.contains(&sequence));
-        let old: Vec<Record> = records.iter().filter(is_old).cloned().chain(self.notes.records()).collect();
-        let begin = std::time::Instant::now();
-        match store.commit(&old) {
-            Ok(()) => {
-                self.gauge.committed(old.len(), begin.elapsed());
-                self.notes.kept();
-                self.tell(&refused);
+    /// Takes jobs that are new to the store, or that were retried, out of what waits, with all that became of them since.
+    fn refuse_new_work(&mut self) {
+        for Commit { queue, records } in &mut self.commits {
+            let jobs: Vec<(JobId, u64)> = puts(records).collect();
+            if !jobs.is_empty() {
+                self.refused.extend(jobs.iter().map(|(_, sequence)| *sequence));
+                queue.do_send(Refused { jobs });
             }
-            Err(StoreError::Full(_)) => {
-                self.notes.refuse_all();
-                if let Some(first) = self.commits.first_mut() {
-                    first.records = records;
-                }
-            }
-            Err(error) => give_up(&error),
-        }
-    }
-
-    /// Says that what was committed is on disk, but for the refused jobs.
-    fn tell(&mut self, refused: &[(JobId, u64)]) {
-        for Commit { queue, .. } in self.commits.drain(..) {
-            queue.do_send(Committed { refused: refused.to_vec() });
+            records.retain(|record| match record {
+                Record::Put(_) => false,
+                Record::Change { sequence, .. } => !self.refused.contains(sequence),
+                // Whatever the store has of such a job goes: what it was before a retry, or nothing.
+                Record::Remove { .. } | Record::Note { .. } => true,
+            });
         }
     }
 
     fn fetch(&mut self) {
         let Some(store) = &mut self.store else { return };
+        // A body may be in what waits for room.
+        if !self.commits.is_empty() {
+            return;
+        }
         for Fetch { queue, sequences } in self.fetches.drain(..) {
             match store.bodies(&sequences) {
                 Ok(bodies) => queue.do_send(Fetched { bodies }),
@@ -158,6 +181,10 @@ impl Keeper {
 
     fn recall(&mut self) {
         let Some(store) = &mut self.store else { return };
+        // What became of a job may be in what waits for room.
+        if !self.commits.is_empty() {
+            return;
+        }
         for Recall { queue, sequences } in self.recalls.drain(..) {
             let mut jobs = Vec::with_capacity(sequences.len());
             for sequence in sequences {
@@ -230,6 +257,7 @@ impl Settle for Keeper {
         }
         if self.store.is_some() && self.alarm.rings(Some(self.tidy_at), Instant::now(), wake) {
             self.tidy();
+            self.stuck = false;
             if let Some(store) = &self.store {
                 self.gauge.publish_if_due(&**store, self.full);
             }
@@ -265,8 +293,37 @@ pub struct Commit {
 impl Handler<Commit> for Keeper {
     type Result = ();
 
-    fn handle(&mut self, commit: Commit, _: &mut Self::Context) {
+    fn handle(&mut self, mut commit: Commit, _: &mut Self::Context) {
+        if !self.refused.is_empty() {
+            commit.records.retain(|record| match record {
+                Record::Put(job) => {
+                    // It was retried once more.
+                    self.refused.remove(&job.sequence);
+                    true
+                }
+                Record::Change { sequence, .. } => !self.refused.contains(sequence),
+                Record::Remove { .. } | Record::Note { .. } => true,
+            });
+        }
         self.commits.push(commit);
+    }
+}
+
+/// A queue has heard that these jobs were refused: what it sends from now on says nothing more of them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Heard {
+    /// Their numbers.
+    pub sequences: Vec<u64>,
+}
+
+impl Handler<Heard> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, Heard { sequences }: Heard, _: &mut Self::Context) {
+        for sequence in sequences {
+            self.refused.remove(&sequence);
+        }
     }
 }
 
@@ -302,6 +359,10 @@ impl Handler<Recall> for Keeper {
     type Result = ();
 
     fn handle(&mut self, recall: Recall, _: &mut Self::Context) {
+        // Their queue says nothing more.
+        for sequence in &recall.sequences {
+            self.refused.remove(sequence);
+        }
         self.recalls.push(recall);
     }
 }
@@ -315,6 +376,7 @@ impl Handler<CloseStore> for Keeper {
     type Result = MessageResult<CloseStore>;
 
     fn handle(&mut self, _: CloseStore, ctx: &mut Self::Context) -> Self::Result {
+        self.stuck = false;
         self.commit();
         self.store = None;
         ctx.stop();

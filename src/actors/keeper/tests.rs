@@ -1,20 +1,39 @@
 //! What people ask of the keeper, answered by a store in memory that can be full.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use actix::{Actor, Addr, AsyncContext};
+use actix::{Actor, Addr, Arbiter, AsyncContext};
+use actix_rt::ArbiterHandle;
 
 use super::*;
 use crate::actors::clock::Clock;
+use crate::actors::inbox::Inbox;
+use crate::actors::queue::{Introduce, SurveyQueue, Work};
+use crate::actors::{Close, Contact, shelf};
 use crate::core::record::{Body, Outcome, PeerName, Progress, StoredJob, StoredState};
-use crate::core::{Limits, Policy, Router, TypeName};
+use crate::core::{
+    Answer, Batch, Command, Demand, Introduction, Limits, Notice, OnMasterGone, Outbox, Peer, Policy, Queue, Receipt,
+    Refusal, Request, Router, SharedIndex, Submission, TypeName,
+};
 use crate::store::{Archived, Memory, Page, Query, Recalled, Recovered, Tally};
 
-/// A store that has no room for anything new while it is told so.
+/// What a disk is told to be.
+#[derive(Default)]
+struct Disk {
+    /// There is no room for anything new …
+    is_full: AtomicBool,
+    /// … or for anything.
+    is_stuck: AtomicBool,
+    /// A commit waits.
+    is_slow: AtomicBool,
+    commits: AtomicUsize,
+}
+
+/// A store on such a disk.
 struct Cramped {
     memory: Memory,
-    is_full: Arc<AtomicBool>,
+    disk: Arc<Disk>,
 }
 
 impl Store for Cramped {
@@ -24,13 +43,18 @@ impl Store for Cramped {
 
     fn commit(&mut self, records: &[Record]) -> Result<(), StoreError> {
         let is_new = |record: &Record| matches!(record, Record::Put(_) | Record::Note { value: Some(_), .. });
-        if self.is_full.load(Ordering::Relaxed) && records.iter().any(is_new) {
+        self.disk.commits.fetch_add(1, Ordering::Relaxed);
+        while self.disk.is_slow.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let is_stuck = self.disk.is_stuck.load(Ordering::Relaxed) && !records.is_empty();
+        if is_stuck || self.disk.is_full.load(Ordering::Relaxed) && records.iter().any(is_new) {
             return Err(StoreError::Full("a test".into()));
         }
         self.memory.commit(records)
     }
 
-    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Body>, StoreError> {
+    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Option<Body>>, StoreError> {
         self.memory.bodies(sequences)
     }
 
@@ -64,18 +88,185 @@ impl Store for Cramped {
 }
 
 /// A keeper of these records.
-fn keeper(records: &[Record]) -> (Addr<Keeper>, Arc<AtomicBool>) {
-    let is_full = Arc::new(AtomicBool::new(false));
+fn keeper(records: &[Record]) -> (Addr<Keeper>, Arc<Disk>) {
+    let (keeper, _, disk) = keeper_on(&Arbiter::current(), records);
+    (keeper, disk)
+}
+
+/// The same on the thread of this arbiter.
+fn keeper_on(arbiter: &ArbiterHandle, records: &[Record]) -> (Addr<Keeper>, Addr<Supervisor>, Arc<Disk>) {
+    let disk = Arc::new(Disk::default());
     let mut memory = Memory::default();
     memory.commit(records).unwrap();
-    let store = Box::new(Cramped { memory, is_full: is_full.clone() });
+    let store = Box::new(Cramped { memory, disk: disk.clone() });
     let mut keeper = None;
-    Supervisor::create(|ctx| {
-        let address = Keeper::new(store, Clock::start(), ctx.address()).start();
+    let supervisor = Supervisor::create(|ctx| {
+        let supervisor = ctx.address();
+        let address = Keeper::start_in_arbiter(arbiter, |_| Keeper::new(store, Clock::start(), supervisor));
         keeper = Some(address.clone());
         Supervisor::new(Clock::start(), Router::new(Arc::new(Limits::default())), Vec::new(), Some(address))
     });
-    (keeper.unwrap(), is_full)
+    (keeper.unwrap(), supervisor, disk)
+}
+
+/// A queue, and a peer that submits to it and works for it, one job at a time. Its keeper has a thread of its own.
+struct Story {
+    keeper: Addr<Keeper>,
+    disk: Arc<Disk>,
+    queue: Addr<QueueActor>,
+    contact: Arc<Contact>,
+    index: SharedIndex,
+    submitted: u64,
+    heard: Vec<Notice>,
+}
+
+const PEER: Peer = Peer(1);
+
+/// An actor that nobody needs.
+struct Nobody;
+
+impl Actor for Nobody {
+    type Context = Context<Self>;
+}
+
+impl Handler<Close> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, _: &mut Self::Context) {}
+}
+
+impl Story {
+    fn begin() -> Story {
+        let (keeper, supervisor, disk) = keeper_on(&Arbiter::new().handle(), &[]);
+        let index = SharedIndex::default();
+        index.borrow_mut().open();
+        let queue = Queue::new(0, TypeName::unnamed(), true);
+        let keeper_of_queue = Some(keeper.clone());
+        let queue =
+            QueueActor::new(queue, Outbox::default(), index.clone(), Clock::start(), supervisor, keeper_of_queue, None)
+                .start();
+        let contact = Arc::new(Contact { notices: Inbox::new(&shelf::NOTICES), close: Nobody.start().recipient() });
+        let who =
+            Introduction { name: "w".into(), demand: Arc::new(Demand::new(1)), lease_ms: 60_000, outlives: false };
+        queue.do_send(Introduce { peer: PEER, who, contact: contact.clone() });
+        let story = Story { keeper, disk, queue, contact, index, submitted: 0, heard: Vec::new() };
+        story.say(Command::Join { request: 0, types: Vec::new() });
+        story
+    }
+
+    fn say(&self, command: Command) {
+        self.queue.do_send(Work { batches: vec![Batch { peer: PEER, commands: vec![command] }] });
+    }
+
+    /// Submits the next durable job, with its number as the number of the request.
+    fn submit(&mut self) {
+        self.submitted += 1;
+        let job = job(self.submitted);
+        let submission = Submission {
+            request: self.submitted,
+            id: job.id,
+            kind: job.kind,
+            priority: 0,
+            body: job.body,
+            policy: Arc::new(Policy { on_master_gone: OnMasterGone::Keep, ..Policy::durable() }),
+            delay_ms: 0,
+            notify: true,
+            watch: false,
+            master: None,
+            sequence: self.submitted,
+        };
+        self.index.borrow_mut().take(&submission.id, 0, self.submitted, submission.weight());
+        self.say(Command::Submit(submission));
+    }
+
+    fn complete(&self, request: Request, receipt: Receipt) {
+        self.say(Command::Answer { request, receipt, answer: Answer::Complete(b"1".as_slice().into()) });
+    }
+
+    /// Waits for such a word; others may be heard before.
+    async fn hear(&mut self, is_such: impl Fn(&Notice) -> bool) -> Notice {
+        let begin = Instant::now();
+        loop {
+            self.heard.extend(self.contact.notices.take().into_iter().map(|(_, notice)| notice));
+            if let Some(place) = self.heard.iter().position(&is_such) {
+                return self.heard.remove(place);
+            }
+            assert!(begin.elapsed() < Duration::from_secs(10), "it waits for more than {:?}", self.heard);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn hear_this(&mut self, notice: Notice) {
+        self.hear(|heard| *heard == notice).await;
+    }
+
+    async fn receipt(&mut self) -> Receipt {
+        match self.hear(|notice| matches!(notice, Notice::Assigned(_))).await {
+            Notice::Assigned(assignment) => assignment.receipt,
+            other => unreachable!("{other:?} is no job"),
+        }
+    }
+}
+
+fn no_room(request: Request) -> Notice {
+    Notice::Refused { request, refusal: Refusal::DiskFull }
+}
+
+fn done(request: Request) -> Notice {
+    Notice::Done { request, lease_ms: 0 }
+}
+
+/// Its worker is faster than the disk: the end of a job is on its way when the job is refused.
+#[actix::test]
+async fn what_became_of_a_refused_job_is_refused_with_it() {
+    let mut story = Story::begin();
+    story.disk.is_full.store(true, Ordering::Relaxed);
+    story.disk.is_slow.store(true, Ordering::Relaxed);
+    story.submit();
+    let receipt = story.receipt().await;
+    story.complete(10, receipt);
+    story.queue.send(SurveyQueue).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    story.disk.is_slow.store(false, Ordering::Relaxed);
+    story.hear_this(no_room(1)).await;
+    story.hear_this(no_room(10)).await;
+
+    story.disk.is_full.store(false, Ordering::Relaxed);
+    assert_eq!(story.keeper.send(Unearth { sequences: vec![1] }).await.unwrap(), [None]);
+    story.submit();
+    story.hear_this(done(2)).await;
+    assert!(story.keeper.send(Unearth { sequences: vec![2] }).await.unwrap()[0].is_some());
+    assert!(!story.heard.iter().any(|notice| matches!(notice, Notice::Ended { .. })), "{:?}", story.heard);
+}
+
+/// While even the end of a job has no room it is tried again now and then, and nobody who submits waits for that.
+#[actix::test]
+async fn submits_are_refused_at_once_while_nothing_has_room() {
+    let mut story = Story::begin();
+    story.submit();
+    let receipt = story.receipt().await;
+    story.hear_this(done(1)).await;
+    story.disk.is_stuck.store(true, Ordering::Relaxed);
+    story.complete(10, receipt);
+    let before = story.disk.commits.load(Ordering::Relaxed);
+    for number in 2..100 {
+        story.submit();
+        story.hear_this(no_room(number)).await;
+    }
+    let tried = story.disk.commits.load(Ordering::Relaxed) - before;
+    assert!(tried <= 8, "it was tried {tried} times");
+    assert!(!story.heard.contains(&done(10)));
+    story.disk.is_stuck.store(false, Ordering::Relaxed);
+    story.hear_this(done(10)).await;
+}
+
+/// The job of a fetch may have gone before the keeper comes to it.
+#[actix::test]
+async fn a_body_that_has_gone_ends_nothing() {
+    let story = Story::begin();
+    story.keeper.send(Fetch { queue: story.queue.clone(), sequences: vec![99] }).await.unwrap();
+    assert!(story.keeper.send(Figures).await.is_ok());
+    assert!(story.queue.send(SurveyQueue).await.is_ok());
 }
 
 /// A job that has ended, if its number is odd.
@@ -171,15 +362,15 @@ async fn only_finished_jobs_are_discarded() {
 
 #[actix::test]
 async fn notes_are_refused_where_there_is_no_room() {
-    let (keeper, is_full) = keeper(&[]);
+    let (keeper, disk) = keeper(&[]);
     assert_eq!(keeper.send(note("a", Some(b"1"))).await.unwrap(), Ok(()));
-    is_full.store(true, Ordering::Relaxed);
+    disk.is_full.store(true, Ordering::Relaxed);
     // All of them are in one turn: those who only remove get through.
     let both = KeepNotes { notes: vec![("a".into(), None), ("b".into(), Some(b"2".as_slice().into()))] };
     let (new, both, removal) =
         tokio::join!(keeper.send(note("c", Some(b"3"))), keeper.send(both), keeper.send(note("d", None)));
     assert_eq!((new.unwrap(), both.unwrap(), removal.unwrap()), (Err(NoRoom), Err(NoRoom), Ok(())));
-    is_full.store(false, Ordering::Relaxed);
+    disk.is_full.store(false, Ordering::Relaxed);
     assert_eq!(keeper.send(note("e", Some(b"5"))).await.unwrap(), Ok(()));
     let notes = keeper.send(Recollect).await.unwrap();
     assert_eq!(notes, [("a".into(), b"1".as_slice().into()), ("e".into(), b"5".as_slice().into())]);
@@ -196,7 +387,7 @@ async fn who_asks_a_keeper_that_closes_hears_that() {
 
 #[actix::test]
 async fn figures_are_those_of_the_store() {
-    let (keeper, is_full) = keeper(&jobs(8));
+    let (keeper, disk) = keeper(&jobs(8));
     let mut watched = keeper.send(WatchFigures).await.unwrap();
     assert_eq!(*watched.borrow_and_update(), StoreFigures::default());
     for number in 0..3 {
@@ -209,7 +400,7 @@ async fn figures_are_those_of_the_store() {
     assert!(watched.has_changed().unwrap());
     assert_eq!(*watched.borrow_and_update(), figures);
 
-    is_full.store(true, Ordering::Relaxed);
+    disk.is_full.store(true, Ordering::Relaxed);
     assert_eq!(keeper.send(note("a", Some(b"1"))).await.unwrap(), Err(NoRoom));
     // Nobody asks now: it is published by itself.
     tokio::time::timeout(Duration::from_secs(10), watched.wait_for(|figures| figures.is_full)).await.unwrap().unwrap();

@@ -35,8 +35,7 @@ impl Queue {
         } else if self.stored(key).is_some() {
             self.record_end(now, key, outcome, detail, keep_ms, out);
             let job = self.remove(key);
-            let bytes = weight_of(&job);
-            out.ids.push(IdEvent::Archived { id: job.id, sequence: job.sequence, bytes });
+            out.ids.push(archived(job));
         } else {
             self.keep(now, key, outcome, detail, keep_ms, out);
         }
@@ -109,7 +108,8 @@ impl Queue {
     }
 
     /// How a finished job ended.
-    pub fn record_of(&self, id: &JobId) -> Option<(Outcome, Option<Body>)> {
+    #[cfg(test)]
+    pub(crate) fn record_of(&self, id: &JobId) -> Option<(Outcome, Option<Body>)> {
         match &self.jobs[self.find(id)? as usize].state {
             State::Finished(finished) => Some((finished.outcome, finished.detail.clone())),
             State::Scheduled(_) | State::Queued(_) | State::Running(_) => None,
@@ -133,12 +133,17 @@ impl Queue {
     }
 }
 
+pub(super) fn archived(job: Job) -> IdEvent {
+    let bytes = weight_of(&job);
+    IdEvent::Archived { id: job.id, sequence: job.sequence, bytes }
+}
+
 pub(super) fn freed(job: Job) -> IdEvent {
     let bytes = weight_of(&job);
     IdEvent::Freed { id: job.id, sequence: job.sequence, bytes }
 }
 
-/// What the router still counts for it.
+/// What the index still counts for it.
 fn weight_of(job: &Job) -> usize {
     weight(&job.id, if job.stowed { 0 } else { job.body_bytes as usize }) + job.detail_bytes()
 }

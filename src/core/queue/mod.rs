@@ -42,6 +42,7 @@ use super::masters::Masters;
 use super::statistics::Meter;
 use super::waiting::{Slot, Waiting};
 use super::workers::Workers;
+use records::Revived;
 pub use reports::{Away, Holding};
 use said::Said;
 use stowage::Stowage;
@@ -101,6 +102,8 @@ pub struct Queue {
     /// Durable jobs are written to a store.
     stores: bool,
     stowage: Stowage,
+    /// Jobs that came back from the archive, until the store knows that.
+    revived: HashMap<u64, Revived>,
 }
 
 /// A live job whose queue dies.
@@ -146,6 +149,7 @@ impl Queue {
             last_worker_left_ms: None,
             stores,
             stowage: Stowage::default(),
+            revived: HashMap::new(),
         }
     }
 
@@ -236,6 +240,11 @@ impl Queue {
     /// Hands out nothing while it is paused.
     pub fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
+    }
+
+    /// Whether it hands out nothing.
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Hands out nothing more: the server is about to stop.

@@ -3,12 +3,22 @@
 //! Records tell where a job is, not how it came there: within a commit the last word on a job holds, so a job that is
 //! submitted, handed out and answered within one commit is written once.
 
+use std::collections::{HashSet, VecDeque};
+
 use super::super::command::{Held, IdEvent, Notice, Outbox, Receipt, Refusal};
 use super::super::deadlines::{Moment, Now};
 use super::super::job::{Attempt, AttemptEnd, Body, Job, JobId, Links, Outcome, Peer, Request, State};
 use super::super::record::{Progress, Record, StoredAttempt, StoredJob, StoredState};
-use super::endings::freed;
+use super::endings::{archived, freed};
 use super::{Queue, Run};
+
+/// How a job ended that was retried out of the archive, which has it still as it was until the retry is on disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Revived {
+    outcome: Outcome,
+    /// This queue had counted that end.
+    was_counted: bool,
+}
 
 impl Queue {
     /// The sequence number of a job that a store keeps.
@@ -68,29 +78,46 @@ impl Queue {
         }
     }
 
-    /// The disk was full: these jobs, whose submits were in the refused commit, were never accepted. Says what remains to
-    /// be said of the words that waited for that commit.
-    pub fn retract(&mut self, refused: &[(JobId, u64)], held: Vec<Held>, out: &mut Outbox) {
+    /// What these words tell of is on disk.
+    pub fn kept(&mut self, held: Vec<Held>, out: &mut Outbox) {
+        for Held { peer, notice, sequence } in held {
+            if !self.revived.is_empty() {
+                self.revived.remove(&sequence);
+            }
+            out.notices.push((peer, notice));
+        }
+    }
+
+    /// The disk was full: these jobs were never accepted, or retried. The words about them that wait for commits, in `held`
+    /// and in `out`, are never said, and the store hears nothing of what became of them meanwhile; but for their removal,
+    /// which is true in any case.
+    pub fn retract(&mut self, refused: &[(JobId, u64)], held: &mut VecDeque<Vec<Held>>, out: &mut Outbox) {
+        let numbers: HashSet<u64> = refused.iter().map(|(_, sequence)| *sequence).collect();
+        out.records.retain(|record| match record {
+            Record::Change { sequence, .. } => !numbers.contains(sequence),
+            Record::Put(_) | Record::Remove { .. } | Record::Note { .. } => true,
+        });
         for (id, sequence) in refused {
+            let was = self.revived.remove(sequence);
             if let Some(key) = self.find(id).filter(|key| self.jobs[*key as usize].sequence == *sequence) {
-                self.take_back(key, out);
-            } else if held.iter().any(|held| held.sequence == *sequence) {
+                self.take_back(key, was, out);
+            } else if was.is_none() {
                 // It has ended meanwhile, but no archive has it: its id is free.
                 out.ids.push(IdEvent::Freed { id: id.clone(), sequence: *sequence, bytes: 0 });
             }
         }
-        for Held { peer, notice, sequence } in held {
-            let is_refused = refused.iter().any(|(_, other)| *other == sequence);
-            match notice {
-                Notice::Done { request, .. } if is_refused => out.refuse(peer, request, Refusal::DiskFull),
-                Notice::Ended { .. } | Notice::Report { .. } if is_refused => {}
-                notice => out.notices.push((peer, notice)),
+        let Outbox { notices, held: new, .. } = out;
+        for words in held.iter_mut().chain([new]) {
+            for Held { peer, notice, .. } in words.extract_if(.., |held| numbers.contains(&held.sequence)) {
+                if let Notice::Done { request, .. } = notice {
+                    notices.push((peer, Notice::Refused { request, refusal: Refusal::DiskFull }));
+                }
             }
         }
     }
 
-    /// Out of the books as if it had never been accepted.
-    fn take_back(&mut self, key: u32, out: &mut Outbox) {
+    /// Out of the books as if it had never been accepted, or back into the archive, as it `was` there.
+    fn take_back(&mut self, key: u32, was: Option<Revived>, out: &mut Outbox) {
         let job = &self.jobs[key as usize];
         match job.state {
             State::Scheduled(_) | State::Queued(_) => self.leave_waiting(key),
@@ -102,14 +129,14 @@ impl Queue {
             }
             State::Finished(_) => return,
         }
-        self.census.accepted -= 1;
+        match was {
+            Some(Revived { outcome, was_counted: true }) => *self.census.of(outcome) += 1,
+            Some(Revived { was_counted: false, .. }) | None => self.census.accepted -= 1,
+        }
         self.watchers.remove(&self.jobs[key as usize].sequence);
         self.masters.unlink(&mut self.jobs, key);
-        let orphaned = self.jobs[key as usize].orphaned;
         let job = self.remove(key);
-        if !orphaned {
-            out.ids.push(freed(job));
-        }
+        out.ids.push(if was.is_some() { archived(job) } else { freed(job) });
     }
 
     /// A job that the store gave back at start. What a connection held goes back at once; what others held stays theirs for
@@ -168,13 +195,14 @@ impl Queue {
         if let StoredState::Finished { outcome, .. } = stored.progress.state {
             let ended = self.census.of(outcome);
             // It may have ended in a queue that has died since, which counted it.
-            match ended.checked_sub(1) {
-                Some(rest) => {
-                    *ended = rest;
-                    self.meter.begins_again(outcome);
-                }
-                None => self.census.accepted += 1,
+            let was_counted = *ended > 0;
+            if was_counted {
+                *ended -= 1;
+                self.meter.begins_again(outcome);
+            } else {
+                self.census.accepted += 1;
             }
+            self.revived.insert(stored.sequence, Revived { outcome, was_counted });
         }
         let (sequence, body_bytes) = (stored.sequence, stored.body.len());
         let key = self.take_in(now, stored, body_bytes);

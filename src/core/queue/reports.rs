@@ -41,6 +41,10 @@ impl Queue {
     /// The jobs that are asked for and in memory, newest first.
     pub fn browse(&self, now: Now, browse: &Browse) -> Found {
         let mut found = Found::default();
+        // Where no record is kept, nobody is led past all that live.
+        if self.kept == 0 && browse.state.is_some_and(|state| state.outcome().is_some()) {
+            return found;
+        }
         let why = self.why();
         for (sequence, key) in self.line(browse) {
             if found.jobs.len() == browse.limit || found.looked_at == browse.look_at || found.bytes > browse.bytes {
@@ -120,11 +124,6 @@ impl Queue {
     /// When the last worker left, where none is there: milliseconds since 1970.
     pub fn last_worker_left_ms(&self) -> Option<u64> {
         self.last_worker_left_ms
-    }
-
-    /// How many of its workers wait for a job.
-    pub fn idle(&self) -> usize {
-        self.workers.idle()
     }
 
     pub(super) fn look(&self, now: Now, peer: Peer, request: Request, id: &JobId, out: &mut Outbox) {
@@ -297,5 +296,18 @@ mod tests {
         assert_eq!(browse(None, 9), (vec![99, 50, 3], None, 3));
         assert_eq!(browse(None, 2), (vec![99, 50], Some(50), 2));
         assert_eq!(browse(Some(50), 2), (vec![3], None, 1));
+    }
+
+    #[test]
+    fn who_asks_for_ended_jobs_is_not_led_past_all_that_live() {
+        let (now, mut queue) = (Now::default(), Queue::new(0, TypeName::unnamed(), false));
+        for sequence in 1..=100 {
+            queue.restore(now, job(sequence, StoredState::Queued), 1, &mut Outbox::default());
+        }
+        let ended = Browse { limit: 9, look_at: 99, bytes: 99, ..Browse::default() };
+        for state in [JobState::Completed, JobState::Failed, JobState::Cancelled, JobState::Expired] {
+            let found = queue.browse(now, &Browse { state: Some(state), ..ended.clone() });
+            assert_eq!(found, Found::default());
+        }
     }
 }

@@ -65,16 +65,20 @@ impl Queue {
         self.stowage.fetching.iter().map(|slot| slot.sequence).collect()
     }
 
-    /// The bodies of the last fetch, in its order. Jobs that ended meanwhile don't need theirs.
-    pub fn fetched(&mut self, bodies: Vec<Body>) {
+    /// The bodies of the last fetch, in its order. Jobs that ended meanwhile don't need theirs, and the store may have none.
+    ///
+    /// # Errors
+    /// The sequence number of a job that waits, but that the store doesn't have: it has lost what it was given.
+    pub fn fetched(&mut self, bodies: Vec<Option<Body>>) -> Result<(), u64> {
         for (slot, body) in std::mem::take(&mut self.stowage.fetching).into_iter().zip(bodies) {
             let waits = |job: &Job| matches!(job.state, State::Queued(_)) && job.body.is_none();
             if job_of(&self.jobs, slot.key, slot.sequence).is_some_and(waits) {
-                let job = &mut self.jobs[slot.key as usize];
+                let body = body.ok_or(slot.sequence)?;
                 self.stowage.loaded += body.len();
-                job.body = Some(body);
+                self.jobs[slot.key as usize].body = Some(body);
             }
         }
+        Ok(())
     }
 
     /// Whether the job that goes next has its body in memory.
@@ -92,5 +96,57 @@ impl Queue {
         if self.stores && job.policy.durable && job.body.is_some() {
             self.stowage.loaded -= job.body_bytes as usize;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::core::command::{Command, Deed, Introduction};
+    use crate::core::record::{Progress, StoredJob, StoredState};
+    use crate::core::{Demand, JobId, Now, Peer, Policy, TypeName};
+
+    /// A queue whose only job is being fetched for a worker, and who that is.
+    fn fetching() -> (Queue, Introduction) {
+        let (now, mut out) = (Now::default(), Outbox::default());
+        let mut queue = Queue::new(0, TypeName::unnamed(), true);
+        let progress =
+            Progress { state: StoredState::Queued, attempt: 0, deliveries: 0, priority: None, history: Vec::new() };
+        let job = StoredJob {
+            sequence: 1,
+            id: JobId::from_text("a").expect("a good id"),
+            kind: TypeName::unnamed(),
+            priority: 0,
+            body: Body::default(),
+            policy: Arc::new(Policy::durable()),
+            created_ms: 0,
+            born_ms: 0,
+            master: "m".into(),
+            progress,
+        };
+        queue.restore(now, job, 4, &mut out);
+        let demand = Arc::new(Demand::new(1));
+        let who = Introduction { name: "w".into(), demand, lease_ms: 1_000, outlives: false };
+        queue.apply(now, Peer(1), &who, Command::Join { request: 0, types: Vec::new() }, &mut out);
+        queue.settle(now, &mut out);
+        assert_eq!(queue.bodies_to_fetch(), [1]);
+        (queue, who)
+    }
+
+    #[test]
+    fn a_job_that_ended_meanwhile_needs_no_body() {
+        let (mut queue, who) = fetching();
+        let id = JobId::from_text("a").expect("a good id");
+        let cancel = Command::Manage { request: 1, id, deed: Deed::Cancel };
+        queue.apply(Now::default(), Peer(1), &who, cancel, &mut Outbox::default());
+        assert_eq!(queue.fetched(vec![None]), Ok(()));
+    }
+
+    #[test]
+    fn a_job_that_waits_can_not_have_lost_its_body() {
+        assert_eq!(fetching().0.fetched(vec![None]), Err(1));
+        assert_eq!(fetching().0.fetched(vec![Some(b"true"[..].into())]), Ok(()));
     }
 }

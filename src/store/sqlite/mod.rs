@@ -188,7 +188,7 @@ impl Store for Sqlite {
         self.commit_all(records)
     }
 
-    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Body>, StoreError> {
+    fn bodies(&mut self, sequences: &[u64]) -> Result<Vec<Option<Body>>, StoreError> {
         sequences.iter().map(|sequence| self.body(*sequence)).collect()
     }
 

@@ -124,7 +124,7 @@ fn look(
     let (head, progress) = (HeadCells::read(row).map_err(wrong)?, ProgressCells::read(row).map_err(wrong)?);
     // A long body isn't in the row: then the job has to be made anyway.
     if let (Some(finder), Some(body)) = (finder, head.body) {
-        let texts = [head.id.as_bytes(), head.kind.as_bytes(), body, progress.packed, progress.detail()];
+        let texts = [head.id.as_bytes(), head.kind.as_bytes(), head.packed, body, progress.packed, progress.detail()];
         if !texts.iter().any(|text| finder.find(text).is_some()) {
             return Ok(Seen { bytes: body.len() + progress.detail().len(), job: None });
         }

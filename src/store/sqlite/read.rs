@@ -67,10 +67,8 @@ impl Sqlite {
         whole_job(&self.connection, &mut self.reader, sequence.cast_signed()).map_err(|wrong| self.wrong(wrong))
     }
 
-    pub(super) fn body(&mut self, sequence: u64) -> Result<Body, StoreError> {
-        body(&self.connection, &mut self.reader, sequence.cast_signed())
-            .map_err(|wrong| self.wrong(wrong))?
-            .ok_or_else(|| self.damaged(format!("job {sequence} is missing")))
+    pub(super) fn body(&mut self, sequence: u64) -> Result<Option<Body>, StoreError> {
+        body(&self.connection, &mut self.reader, sequence.cast_signed()).map_err(|wrong| self.wrong(wrong))
     }
 
     /// The finished jobs to be forgotten, as the index has them and the rows confirm it.

@@ -105,25 +105,31 @@ pub(super) struct HeadCells<'a> {
     pub(super) kind: &'a str,
     /// None: it is in the table `bodies`.
     pub(super) body: Option<&'a [u8]>,
+    /// All that has no cell of its own, with the master's name in one piece.
+    pub(super) packed: &'a [u8],
     sequence: u64,
     priority: i64,
     created_ms: u64,
-    head: &'a [u8],
 }
 
 impl<'a> HeadCells<'a> {
     /// Those of a row of all columns.
     pub(super) fn read(row: &'a Row<'_>) -> Result<HeadCells<'a>, Flaw> {
         let sequence = integer(row, 0)?.cast_unsigned();
-        let (id, kind, head) = (text(row, 1)?, text(row, 2)?, blob(row, 5)?);
+        let (id, kind, packed) = (text(row, 1)?, text(row, 2)?, blob(row, 5)?);
         let (priority, created_ms) = (integer(row, 3)?, integer(row, 4)?.cast_unsigned());
         let body = maybe_blob(row, 6)?;
-        let sum =
-            head_sum(sequence, [id.as_bytes(), kind.as_bytes(), head], priority, created_ms, body.unwrap_or_default());
+        let sum = head_sum(
+            sequence,
+            [id.as_bytes(), kind.as_bytes(), packed],
+            priority,
+            created_ms,
+            body.unwrap_or_default(),
+        );
         if integer(row, 7)? != i64::from(sum) {
             return Err(SUM);
         }
-        Ok(HeadCells { sequence, id, kind, priority, created_ms, head, body })
+        Ok(HeadCells { sequence, id, kind, priority, created_ms, packed, body })
     }
 }
 
@@ -229,8 +235,8 @@ impl Reader {
 
     /// What the cells say.
     pub(super) fn parse_head<'a>(&mut self, cells: &HeadCells<'a>) -> Result<HeadRow<'a>, Flaw> {
-        let HeadCells { sequence, id, kind, priority, created_ms, head, body } = *cells;
-        self.unpack_head(head, body, id, kind)
+        let HeadCells { sequence, id, kind, priority, created_ms, packed, body } = *cells;
+        self.unpack_head(packed, body, id, kind)
             .map(|head| HeadRow { sequence, priority, created_ms, ..head })
             .map(|head| HeadRow { born_ms: head.created_ms.wrapping_add(head.born_ms), ..head })
             .ok_or(PACKED)

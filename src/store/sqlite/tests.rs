@@ -62,7 +62,7 @@ struct Sight {
     next_sequence: u64,
     recalled: Vec<Recalled>,
     jobs: Vec<Option<StoredJob>>,
-    bodies: Vec<Body>,
+    bodies: Vec<Option<Body>>,
     page: Page,
     failed: Page,
     due: Vec<Archived>,
