@@ -17,6 +17,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Site;
+use super::outside::wall_ms;
 use super::process;
 use crate::actors::keeper::StoreFigures;
 use crate::core::Census;
@@ -44,11 +45,11 @@ pub async fn metrics(site: web::Data<Site>) -> HttpResponse {
         connections: site.doorman.open() as u64,
         is_draining: site.is_draining(),
         store: site.store.as_ref().map(|store| store.borrow().clone()),
-        started_s: process::wall_ms().saturating_sub(site.process.uptime().as_millis() as u64) as f64 / 1_000.0,
+        started_s: wall_ms().saturating_sub(site.process.uptime().as_millis() as u64) as f64 / 1_000.0,
         memory_bytes: process::memory_bytes(),
         cpu_s: process::cpu_seconds(),
     };
-    match written(snapshot, server, process::wall_ms(), MAX_QUEUES) {
+    match written(snapshot, server, wall_ms(), MAX_QUEUES) {
         Ok(text) => HttpResponse::Ok().content_type(MEDIA_TYPE).body(text),
         Err(error) => HttpResponse::from_error(actix_web::error::ErrorInternalServerError(error)),
     }

@@ -2,7 +2,7 @@
 //! knows.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// This process, as one thread looks at it.
 #[derive(Debug)]
@@ -42,11 +42,6 @@ impl Process {
         }
         self.share.get()
     }
-}
-
-/// The wall's time, in milliseconds since 1970.
-pub fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// What it has in memory, in bytes.

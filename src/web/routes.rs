@@ -69,11 +69,6 @@ impl Routes {
         self.with(Method::DELETE, false, path, web::resource(path).guard(guard::Delete()).to(handler))
     }
 
-    /// With the routes of a room of its own.
-    pub fn and(self, more: impl FnOnce(Routes) -> Routes) -> Routes {
-        more(self)
-    }
-
     fn with(mut self, method: Method, answers_head: bool, path: &'static str, resource: Resource) -> Routes {
         self.rows.push(Row { method, path, answers_head, resource });
         self

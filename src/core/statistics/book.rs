@@ -163,9 +163,12 @@ impl Book {
         self.total.census += buried;
         self.total.census -= self.buried;
         self.buried = buried;
-        self.close_row(queue);
         let retried = Retried::default();
-        let counts = counts_between((before, retried), (self.total.census, retried));
+        // Where its successor has taken its row already, all that it ever did would look as if it happened now.
+        let counts = match self.close_row(queue) {
+            true => counts_between((before, retried), (self.total.census, retried)),
+            false => Counts::default(),
+        };
         self.lately.add(second(now), counts, depth(&self.total.census), &Times::default());
     }
 
@@ -264,13 +267,14 @@ impl Book {
         self.rows[queue as usize] = Some(Box::new(Row { figures, lately, awake: false, dozing: false }));
     }
 
-    /// A queue is no more; what it had retried, waited and run stays in the total.
-    fn close_row(&mut self, queue: QueueNo) {
-        let Some(row) = self.rows.get_mut(queue as usize).and_then(Option::take) else { return };
+    /// A queue is no more; what it had retried, waited and run stays in the total. False where it has no row.
+    fn close_row(&mut self, queue: QueueNo) -> bool {
+        let Some(row) = self.rows.get_mut(queue as usize).and_then(Option::take) else { return false };
         self.total.census -= row.figures.figures.census;
         for list in [&mut self.order, &mut self.awake, &mut self.dozing, &mut self.historic] {
             list.retain(|other| *other != queue);
         }
+        true
     }
 
     fn wake_dozing(&mut self) {

@@ -226,9 +226,8 @@ impl Lately {
     }
 }
 
-/// In microseconds, 0 where nothing was measured.
-fn p95(tally: &Tally) -> u32 {
-    tally.percentile(95).map_or(0, |us| u32::try_from(us).unwrap_or(u32::MAX))
+fn p95(tally: &Tally) -> Option<Bucket> {
+    tally.percentile(95).map(Bucket::of)
 }
 
 #[cfg(test)]
@@ -311,17 +310,29 @@ mod tests {
         lately.add(START + 2, ended(4), depth, &waited(&[7; 100]));
         lately.add(START + 61, ended(1), depth, &waited(&[5]));
         lately.add(START + 62, ended(1), depth, &waited(&[6]));
+        let p95 = |us: u64| Some(Bucket::of(us));
         let seconds = lately.steps(Range::FiveMinutes);
         assert_eq!(seconds.len(), 62);
         assert_eq!((seconds[1].depth.queued, seconds[1].counts), (3, Counts::default()));
-        assert_eq!((seconds[2].depth, seconds[2].counts, seconds[2].wait_p95), (depth, ended(4), 7));
-        assert_eq!((seconds[3].depth, seconds[3].counts, seconds[3].wait_p95), (depth, Counts::default(), 0));
+        assert_eq!((seconds[2].depth, seconds[2].counts, seconds[2].wait_p95), (depth, ended(4), p95(7)));
+        assert_eq!((seconds[3].depth, seconds[3].counts, seconds[3].wait_p95), (depth, Counts::default(), None));
         let minutes = lately.steps(Range::Day);
         assert_eq!(minutes.iter().map(|step| step.number).collect::<Vec<_>>(), [START / 60, START / 60 + 1]);
-        assert_eq!((minutes[0].counts, minutes[0].wait_p95), (ended(4), 7));
-        assert_eq!((minutes[1].counts, minutes[1].wait_p95), (ended(2), 6));
+        assert_eq!((minutes[0].counts, minutes[0].wait_p95), (ended(4), p95(7)));
+        assert_eq!((minutes[1].counts, minutes[1].wait_p95), (ended(2), p95(6)));
         lately.keep_history(false);
         assert!(lately.steps(Range::Day).is_empty());
         assert_eq!(lately.steps(Range::FiveMinutes).len(), 60);
+    }
+
+    #[test]
+    fn a_history_tells_times_of_days() {
+        let mut lately = Lately::new(START, Depth::default());
+        lately.keep_history(true);
+        let day_us = 24 * 3_600_000_000;
+        lately.add(START, ended(1), Depth::default(), &waited(&[day_us]));
+        lately.advance(START + 1);
+        let wait = lately.steps(Range::FiveMinutes)[0].point(Range::FiveMinutes, 0).wait_p95;
+        assert!((day_us..day_us / 8 * 9).contains(&wait), "{wait}");
     }
 }

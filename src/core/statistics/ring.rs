@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::histogram::Bucket;
 use super::snapshot::Point;
 
 /// Seconds that a history shows.
@@ -48,14 +49,14 @@ impl Range {
     }
 }
 
-/// One step, by its number since 1970. Its times are microseconds.
+/// One step, by its number since 1970.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct Step {
     pub(super) number: u32,
     pub(super) counts: Counts,
     pub(super) depth: Depth,
-    pub(super) wait_p95: u32,
-    pub(super) run_p95: u32,
+    pub(super) wait_p95: Option<Bucket>,
+    pub(super) run_p95: Option<Bucket>,
 }
 
 /// What was counted in a step.
@@ -167,6 +168,7 @@ impl Step {
     /// For people. Steps are counted by the clock that never jumps: `wall_ahead_ms` tells what to add to it.
     pub(super) fn point(self, range: Range, wall_ahead_ms: i64) -> Point {
         let Step { number, counts, depth, wait_p95, run_p95 } = self;
+        let longest = |bucket: Option<Bucket>| bucket.map_or(0, Bucket::longest);
         Point {
             at_ms: (u64::from(number) * range.step_ms()).saturating_add_signed(wall_ahead_ms),
             accepted: counts.accepted,
@@ -174,8 +176,8 @@ impl Step {
             failed: counts.failed,
             queued: depth.queued,
             running: depth.running,
-            wait_p95,
-            run_p95,
+            wait_p95: longest(wait_p95),
+            run_p95: longest(run_p95),
         }
     }
 }
@@ -206,7 +208,7 @@ mod tests {
                 naive.extend((number + 1..number + gap).map(|number| Step { number, depth, ..Step::default() }));
                 number += gap;
                 depth = Depth { queued, running: 1 };
-                let step = Step { number, counts: Counts { accepted, ..Counts::default() }, depth, wait_p95: 7, run_p95: 0 };
+                let step = Step { number, counts: Counts { accepted, ..Counts::default() }, depth, wait_p95: Some(Bucket::of(7)), run_p95: None };
                 naive.push(step);
                 ring.put(step);
                 prop_assert!(ring.steps.capacity() <= reach as usize);

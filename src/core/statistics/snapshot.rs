@@ -109,9 +109,9 @@ pub struct Point {
     /// Jobs running at its end.
     pub running: u32,
     /// 95 of 100 jobs waited at most so long in line, in microseconds.
-    pub wait_p95: u32,
+    pub wait_p95: u64,
     /// 95 of 100 attempts ran at most so long, in microseconds.
-    pub run_p95: u32,
+    pub run_p95: u64,
 }
 
 /// What a queue says of itself, at most once a second and only after something happened.

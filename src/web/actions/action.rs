@@ -353,15 +353,19 @@ async fn keep_end(hall: &Hall, account: &Rc<RefCell<Account>>) {
 /// So many records are removed at a time.
 const FORGOTTEN_AT_ONCE: usize = 64;
 
-/// Removes what is kept of an action and of its steps.
+/// Removes what is kept of an action and of its steps. The notes go last: who has them finds the jobs, also after a restart.
 pub async fn forget(hall: Rc<Hall>, plan: Plan) {
-    let id = plan.id.text();
-    if let Err(refusal) = hall.keep(vec![(key(ACTION, &id), None), (key(ACTION_END, &id), None)]).await {
-        warn!(why = refusal.code(); "an action could not be forgotten");
-    }
     let jobs: Vec<JobId> = (0..plan.steps.len()).map(|step| plan.job_of(step)).collect();
     for some in jobs.chunks(FORGOTTEN_AT_ONCE) {
         // Steps that were never reached have no job.
-        hall.desk.manage(some.to_vec(), Deed::Delete).await;
+        let removed = hall.desk.manage(some.to_vec(), Deed::Delete).await;
+        if removed.iter().any(|removed| matches!(removed, Err(Refusal::Draining | Refusal::Restarted))) {
+            // The server ends: the next process knows the action and forgets it.
+            return;
+        }
+    }
+    let id = plan.id.text();
+    if let Err(refusal) = hall.keep(vec![(key(ACTION, &id), None), (key(ACTION_END, &id), None)]).await {
+        warn!(why = refusal.code(); "an action could not be forgotten");
     }
 }

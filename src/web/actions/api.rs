@@ -9,6 +9,7 @@ use super::plan::Plan;
 use super::schema;
 use crate::core::{JobId, Refusal};
 use crate::web::Site;
+use crate::web::api::jobs::new_id;
 use crate::web::api::schema::Problem as ProblemSchema;
 use crate::web::body;
 use crate::web::object::Object;
@@ -50,10 +51,6 @@ pub async fn begin(
         answer.headers_mut().insert(header::LOCATION, place);
     }
     Ok(answer)
-}
-
-fn new_id() -> JobId {
-    JobId::from_text(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id")
 }
 
 /// Looks at an action; with `wait`, when it has ended, or as it is when the time is over.

@@ -1,6 +1,6 @@
 //! Jobs: submit, look, wait, list, and what an operator does to one.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -13,6 +13,7 @@ use crate::web::Site;
 use crate::web::body;
 use crate::web::desk::Draft;
 use crate::web::object::Object;
+use crate::web::outside::wall_ms;
 use crate::web::problem::Problem;
 use crate::web::query::Query;
 use crate::web::routes::path_part;
@@ -363,8 +364,4 @@ fn first_state(draft: &Draft) -> JobState {
 
 pub(in crate::web) fn new_id() -> JobId {
     JobId::from_text(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id")
-}
-
-fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -39,6 +39,9 @@ pub enum Host {
 /// The longest URL.
 pub const MAX_URL: usize = 2_048;
 
+/// No longer path is added to a base.
+const LONGEST_JOINED: &str = "/process";
+
 /// Why a text is not a URL that can be called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadUrl {
@@ -95,8 +98,13 @@ impl Url {
             path: if path.is_empty() { "/" } else { path }.to_owned(),
             query: query.to_owned(),
         };
+        // It is kept as it is spelled here, and read again.
+        let spelled = url.to_string();
+        if spelled.len() > MAX_URL {
+            return Err(BadUrl::TooLong);
+        }
         // What the client can't take is no URL either.
-        url.to_string().parse::<Uri>().map_err(|_| BadUrl::Letter)?;
+        spelled.parse::<Uri>().map_err(|_| BadUrl::Letter)?;
         Ok(url)
     }
 
@@ -106,7 +114,10 @@ impl Url {
     /// [`BadUrl`]: what is wrong with it.
     pub fn parse_base(text: &str) -> Result<Url, BadUrl> {
         let url = Url::parse(text)?;
-        if url.query.is_empty() { Ok(url) } else { Err(BadUrl::Query) }
+        if !url.query.is_empty() {
+            return Err(BadUrl::Query);
+        }
+        if url.join(LONGEST_JOINED).to_string().len() > MAX_URL { Err(BadUrl::TooLong) } else { Ok(url) }
     }
 
     /// The URL of `path`, which begins with a slash, under this one.
@@ -269,6 +280,22 @@ mod tests {
             assert_eq!(Url::parse_base(base).unwrap().join("/meta").to_string(), joined);
         }
         assert_eq!(Url::parse_base("http://a:1/?x"), Err(BadUrl::Query));
+    }
+
+    /// What was taken is kept as it is spelled, and must be readable after a restart.
+    #[test]
+    fn a_url_is_not_too_long_in_its_own_spelling_either() {
+        for begin in ["https://a/", "https://a?", "http://[0:0:0:0:0:0:0:1]/"] {
+            let longest = (MAX_URL - 20..=MAX_URL).rev().find_map(|length| {
+                let text = format!("{begin}{}", "x".repeat(length - begin.len()));
+                Url::parse(&text).ok()
+            });
+            let spelled = longest.unwrap().to_string();
+            assert!(spelled.len() > MAX_URL - 20 && Url::parse(&spelled).is_ok(), "{begin}: {}", spelled.len());
+        }
+        let base = |length: usize| Url::parse_base(&format!("http://a:1/{}", "x".repeat(length - 11)));
+        assert_eq!(base(MAX_URL - 8).unwrap().join("/process").to_string().len(), MAX_URL);
+        assert_eq!(base(MAX_URL - 7), Err(BadUrl::TooLong));
     }
 
     #[test]

@@ -227,12 +227,18 @@ fn row(view: &View, action: &ActionFigures) -> Row {
     )
 }
 
-/// One action.
-pub fn one(view: &View, action: &ActionFigures) -> Page {
+/// One action. Where it doesn't have all of its data, that is said.
+pub fn one(view: &View, action: &ActionFigures, has_all: bool) -> Page {
     let regions = vec![
         Region::new("state", html! { div.actions { (big_state(action.state)) } }),
         Region::new("steps", steps(view, action)),
         Region::new("result", result(action)),
+        Region::new(
+            "more",
+            html! {
+                @if !has_all { p { "Some of its data is not shown: it is too much for a page. The whole is at the API: " a href=(whole(action)) { "GET " (whole(action)) } } }
+            },
+        ),
     ];
     let lead = html! {
         (words::counted(action.steps.len() as u64, "step", "steps")) ". It came " (words::since(view.now_ms, action.created_ms)) " ago."
@@ -244,6 +250,7 @@ pub fn one(view: &View, action: &ActionFigures) -> Page {
         @if let Some(input) = &action.input { section.card aria-label="Input" { (data("What it was given", input, action.steps.len() < 2, &whole(action))) } }
         (regions[1])
         (regions[2])
+        (regions[3])
         section.card aria-label="The API" {
             (as_call(&view.doors.curl_at("GET", &format!("/action/{}", link::encode(&action.id)), None)))
         }

@@ -185,7 +185,7 @@ fn of_the_others(server: &ServerFigures, processors: &[ProcessorFigures]) -> Vec
     }
     for action in fixtures::actions() {
         let seen = view(&link::action(&action.id).href());
-        let page = actions::one(&seen, &action);
+        let page = actions::one(&seen, &action, true);
         pictures.push((named("action", action.state), seen, page));
     }
     pictures.push(("system", view("/system"), system_page(server)));

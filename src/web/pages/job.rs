@@ -206,7 +206,7 @@ fn life(report: &Report, now_ms: u64) -> Markup {
                     div.when { (words::moment(job.created_ms)) }
                 }
                 @for attempt in &job.progress.history {
-                    (attempt_item(attempt, before_ms))
+                    (attempt_item(attempt, before_ms, &whole(report)))
                     ({ before_ms = attempt.ended_ms; "" })
                 }
                 (present(report, before_ms, now_ms))
@@ -215,7 +215,10 @@ fn life(report: &Report, now_ms: u64) -> Markup {
     }
 }
 
-fn attempt_item(attempt: &StoredAttempt, before_ms: u64) -> Markup {
+/// So many bytes of an attempt's error are shown: there may be a hundred of them.
+const ERROR_OF_AN_ATTEMPT: usize = 4 * 1024;
+
+fn attempt_item(attempt: &StoredAttempt, before_ms: u64, whole: &str) -> Markup {
     let (shape, what) = match attempt.end {
         AttemptEnd::Completed => ("completed", "completed it"),
         AttemptEnd::Failed => ("failed", "failed"),
@@ -236,7 +239,15 @@ fn attempt_item(attempt: &StoredAttempt, before_ms: u64) -> Markup {
             @if let Some(error) = &attempt.error {
                 @if attempt.end != AttemptEnd::Completed {
                     div { (json::line(error, 300)) }
-                    @if error.len() > 120 { details { summary { "The whole error" } (copyable(json::error(error), true)) } }
+                    @if error.len() > ERROR_OF_AN_ATTEMPT {
+                        details {
+                            summary { "The beginning of the error" }
+                            p { "The whole is at the API: " a href=(whole) { "GET " (whole) } }
+                            (copyable(json::error_upto(error, ERROR_OF_AN_ATTEMPT), true))
+                        }
+                    } @else if error.len() > 120 {
+                        details { summary { "The whole error" } (copyable(json::error(error), true)) }
+                    }
                 }
             }
         }
@@ -419,4 +430,30 @@ fn person(name: &job::PeerName) -> Markup {
 
 fn named(name: &str) -> Markup {
     html! { @if name.is_empty() { "(no name)" } @else { (text::line(name)) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_error_the_beginning_is_shown() {
+        let error = |text: &str| {
+            let error = Some(format!("\"{text}\"").as_bytes().into());
+            let attempt = StoredAttempt {
+                number: 1,
+                worker: "native:w".into(),
+                started_ms: 0,
+                ended_ms: 1,
+                end: AttemptEnd::Failed,
+                error,
+            };
+            attempt_item(&attempt, 0, "/api/v1/jobs/1").0
+        };
+        let short = error(&"é".repeat(500));
+        assert!(short.contains("The whole error") && short.contains(&"é".repeat(500)));
+        let long = error(&"é".repeat(100_000));
+        assert!(long.len() < 2 * ERROR_OF_AN_ATTEMPT && long.contains("/api/v1/jobs/1"), "{}", long.len());
+        assert!(!long.contains('\u{fffd}'), "it is cut between characters");
+    }
 }

@@ -28,7 +28,17 @@ pub fn body(json: &[u8]) -> Markup {
 
 /// An error, for a `pre`: the text of a string, with its lines; anything else as a body, but with its characters readable.
 pub fn error(json: &[u8]) -> Markup {
-    let shown = &json[..json.len().min(SHOWN_BYTES)];
+    error_upto(json, SHOWN_BYTES)
+}
+
+/// The same, so many bytes of it at most.
+pub fn error_upto(json: &[u8], bytes: usize) -> Markup {
+    let mut end = json.len().min(bytes);
+    // Not in the middle of a character.
+    while json.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    let shown = &json[..end];
     let text = String::from_utf8_lossy(shown);
     html! {
         @match begun(&text) { Some(text) => (text::lines(&text)), None => (body(readable(&text).as_bytes())) }

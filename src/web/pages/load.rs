@@ -3,13 +3,13 @@
 //! The same function loads a page for a request and for its stream.
 
 use actix_web::http::StatusCode;
-use futures_util::future::join_all;
 use utoipa::OpenApi;
 
 use super::actions::ActionFigures;
 use super::failures::{Failures, group_of};
 use super::goal::Goal;
 use super::jobs::{Filter, Jobs};
+use super::json::SHOWN_BYTES;
 use super::masters::Masters;
 use super::overview::Overview;
 use super::queue::Queue;
@@ -22,8 +22,9 @@ use super::{docs, failures, fault, job, jobs, masters, overview, queue, queues, 
 use crate::actors::browsing::List;
 use crate::actors::questions::{PeerFigures, Role};
 use crate::actors::statistics::History;
+use crate::core::record::StoredState;
 use crate::core::statistics::{Point, QueueFigures, Range, Snapshot};
-use crate::core::{Browse, Found, JobId, JobState, Peer, Report, TypeName};
+use crate::core::{Body, Browse, Found, JobId, JobState, Peer, Report, TypeName};
 use crate::web::Site;
 use crate::web::actions::{ListNewest, Listing, Peek};
 use crate::web::api::figures::queue_now;
@@ -55,6 +56,8 @@ pub(super) const CHUNK: usize = 1_000;
 /// The rows of the list of actions, and so many steps of one are shown with their data.
 const ACTIONS: usize = 100;
 const STEPS: usize = 100;
+/// So many bytes of what an action was given and its steps returned are shown, in all.
+const DATA_OF_AN_ACTION: usize = 256 * 1024;
 /// So many workers are looked through for those of a queue, and so many of them are shown.
 const WORKERS_OF_A_QUEUE: (usize, usize) = (1_000, 20);
 
@@ -137,7 +140,7 @@ async fn workers_of(site: &Site, queue: &QueueFigures) -> Vec<PeerFigures> {
         return Vec::new();
     }
     let (looked_at, shown) = WORKERS_OF_A_QUEUE;
-    let mut peers = site.desk.peers(Role::Worker, Peer(0), looked_at).await;
+    let (mut peers, _) = site.desk.peers(Role::Worker, Peer(0), looked_at).await;
     peers.retain(|peer| peer.types.contains(&queue.kind));
     peers.truncate(shown);
     peers
@@ -289,19 +292,55 @@ async fn action(site: &Site, view: &View, name: &str) -> Loaded {
     let Ok(Some(listed)) = site.outside.actions.send(Peek { id }).await else {
         return missing(Place::Actions, name, why);
     };
-    let begun = (0..=listed.step).take(listed.plan.steps.len().min(STEPS));
-    let jobs = join_all(begun.map(|step| site.desk.look(listed.plan.job_of(step)))).await;
-    let jobs: Vec<Option<Report>> = jobs.into_iter().map(Result::ok).collect();
-    found(super::actions::one(view, &ActionFigures::with_jobs(&listed, &jobs, view.now_ms)))
+    let begun = (listed.step + 1).min(listed.plan.steps.len()).min(STEPS);
+    let mut jobs = vec![None; begun];
+    let mut room = Room(DATA_OF_AN_ACTION);
+    let mut has_all = true;
+    // The last one first: its data is the result.
+    for step in (0..begun).rev() {
+        if let Ok(report) = site.desk.look(listed.plan.job_of(step)).await {
+            let (report, is_whole) = room.fit(report, step == 0);
+            jobs[step] = Some(report);
+            has_all &= is_whole;
+        }
+    }
+    found(super::actions::one(view, &ActionFigures::with_jobs(&listed, &jobs, view.now_ms), has_all))
+}
+
+/// So many bytes can still be shown.
+struct Room(usize);
+
+impl Room {
+    /// A step's job without the data that nobody is shown, or that doesn't fit. False where something didn't.
+    fn fit(&mut self, mut report: Report, has_input: bool) -> (Report, bool) {
+        let progress = &mut report.job.progress;
+        progress.history.iter_mut().for_each(|attempt| attempt.error = None);
+        let mut is_whole = true;
+        if let StoredState::Finished { detail, .. } = &mut progress.state
+            && detail.take_if(|detail| !self.has(detail.len())).is_some()
+        {
+            is_whole = false;
+        }
+        // Any other step was given what the one before returned.
+        if !has_input || !self.has(report.job.body.len()) {
+            is_whole &= !has_input;
+            report.job.body = Body::default();
+        }
+        (report, is_whole)
+    }
+
+    /// Takes the room for so many bytes, or for as many of them as are shown, if there is.
+    fn has(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes.min(SHOWN_BYTES));
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
 }
 
 async fn peers(site: &Site, view: &View, role: Role) -> (Vec<PeerFigures>, Option<u64>) {
     let after = view.here.number("after", 0, 0, u64::MAX);
-    let mut peers = site.desk.peers(role, Peer(after), PEERS + 1).await;
-    let goes_on = peers.len() > PEERS;
-    peers.truncate(PEERS);
-    let next = peers.last().filter(|_| goes_on).map(|last| last.peer.0);
-    (peers, next)
+    let (peers, next) = site.desk.peers(role, Peer(after), PEERS).await;
+    (peers, next.map(|last| last.0))
 }
 
 async fn workers(site: &Site, view: &View) -> Page {
@@ -327,4 +366,41 @@ async fn system_page(site: &Site) -> Page {
         settings: &about.settings,
         log: &log,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures;
+    use super::*;
+    use crate::core::record::Outcome;
+
+    fn step(given: usize, returned: usize) -> Report {
+        let mut report = fixtures::job(1, "a/0", "t", "null");
+        report.job.body = vec![b'1'; given].as_slice().into();
+        let detail = Some(vec![b'2'; returned].as_slice().into());
+        report.job.progress.state =
+            StoredState::Finished { outcome: Outcome::Completed, at_ms: 0, forget_ms: 0, detail };
+        report
+    }
+
+    #[test]
+    fn the_page_of_an_action_has_room_for_so_much_data() {
+        let mut room = Room(DATA_OF_AN_ACTION);
+        let mut held = 0;
+        for at in (0..100).rev() {
+            let (report, is_whole) = room.fit(step(40_000, 40_000), at == 0);
+            let StoredState::Finished { detail, .. } = &report.job.progress.state else { panic!("{report:?}") };
+            let returned = detail.as_ref().map_or(0, |detail| detail.len());
+            assert_eq!(is_whole, returned > 0, "the first ones that are looked at fit");
+            held += report.job.body.len() + returned;
+        }
+        assert_eq!(held, 6 * 40_000);
+        // What was given is shown of the first step alone.
+        let (report, is_whole) = Room(100).fit(step(60, 40), true);
+        assert!(is_whole && report.job.body.len() == 60);
+        let (report, is_whole) = Room(100).fit(step(61, 40), true);
+        assert!(!is_whole && report.job.body.is_empty());
+        let (report, is_whole) = Room(100).fit(step(61, 40), false);
+        assert!(is_whole && report.job.body.is_empty());
+    }
 }

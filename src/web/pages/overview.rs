@@ -167,8 +167,8 @@ pub(super) fn rates_chart(points: &[Point], range: Range) -> Markup {
 /// How long jobs waited and ran.
 pub(super) fn times_chart(points: &[Point], range: Range) -> Markup {
     // A step in which nothing happened has no times.
-    let measured = |of: fn(&Point) -> u32| {
-        series(points, range, |point| (of(point) > 0 || point.ended > 0).then(|| f64::from(of(point))))
+    let measured = |of: fn(&Point) -> u64| {
+        series(points, range, |point| (of(point) > 0 || point.ended > 0).then(|| of(point) as f64))
     };
     let lines = [("run p95", measured(|point| point.run_p95)), ("wait p95", measured(|point| point.wait_p95))];
     chart("Times", Unit::Time, points, range, lines.into())

@@ -61,7 +61,7 @@ pub fn worker_row(view: &View, peer: &PeerFigures) -> Row {
             td.num { (number(peer.completed)) }
             td.num { (number(peer.failed)) }
             td.num.wide { (words::since(view.now_ms, peer.since_ms)) }
-            td { (disconnect(view, "workers", peer)) }
+            td { (disconnect(view, peer)) }
         },
     )
 }
@@ -79,7 +79,7 @@ pub fn master_row(view: &View, peer: &PeerFigures) -> Row {
             td { (protocol(kind)) }
             td.num { (number(peer.submitted)) }
             td.num { (words::since(view.now_ms, peer.since_ms)) }
-            td { (disconnect(view, "masters", peer)) }
+            td { (disconnect(view, peer)) }
         },
     )
 }
@@ -136,10 +136,10 @@ fn in_hand(view: &View, peer: &PeerFigures) -> Markup {
 }
 
 /// Only what has a connection can be disconnected: a poll, a processor and an action have none.
-fn disconnect(view: &View, list: &str, peer: &PeerFigures) -> Markup {
+fn disconnect(view: &View, peer: &PeerFigures) -> Markup {
     let (kind, _) = peer.name.parts();
     let has_connection = matches!(kind, "gloom-master" | "gloom-worker" | "deputy" | "native");
-    let link = Link::to("/deeds").with("deed", "disconnect").with("list", list).with("id", peer.peer.0.to_string());
+    let link = Link::to("/deeds").with("deed", "disconnect").with("id", peer.peer.0.to_string());
     html! {
         @if has_connection {
             a.button.small-button href=(link.with("back", view.here.href()).href()) {

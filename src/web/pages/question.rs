@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(30);
 const LOOK_AT: usize = 2_000;
 /// A text is looked for further, but not for more of it at a time.
 const LOOK_FOR_TEXT: (usize, usize) = (10_000, 200);
+/// So many selected jobs are looked at at a time.
+const LOOKED_AT_ONCE: usize = 16;
 /// So many of the jobs are shown.
 const SAMPLE: usize = 5;
 
@@ -90,7 +92,7 @@ async fn peers(site: &Site, deed: Deed, doors: &Doors, ids: &[&str]) -> Question
 
 async fn peer(site: &Site, number: u64) -> Option<PeerFigures> {
     for role in [Role::Worker, Role::Master] {
-        let found = site.desk.peers(role, Peer(number.saturating_sub(1)), 1).await;
+        let (found, _) = site.desk.peers(role, Peer(number.saturating_sub(1)), 1).await;
         if let Some(found) = found.into_iter().find(|found| found.peer == Peer(number)) {
             return Some(found);
         }
@@ -120,13 +122,23 @@ async fn whole_queues(site: &Site, deed: Deed, doors: &Doors, ids: &[&str]) -> Q
 }
 
 async fn selected(site: &Site, deed: Deed, doors: &Doors, ids: &[&str]) -> Question {
-    let looked_at = ids.iter().filter_map(|id| JobId::from_text(id).ok()).map(|id| site.desk.look(id));
-    let found: Vec<Report> = join_all(looked_at).await.into_iter().flatten().collect();
-    let (meant, others): (Vec<Report>, Vec<Report>) = found.into_iter().partition(|report| deed.fits(report.state()));
-    let ids: Vec<String> = meant.iter().map(|report| report.job.id.text().into_owned()).collect();
-    let scope = if ids.len() == 1 { "The job that was selected." } else { "The jobs that were selected." };
-    let question = named(deed, doors, &ids, Vec::new(), scope.to_owned());
-    Question { left_alone: others.len() as u64, sample: meant.into_iter().take(SAMPLE).collect(), ..question }
+    let (mut meant, mut sample, mut left_alone) = (Vec::new(), Vec::new(), 0);
+    // Some at a time, since each comes with its body and result.
+    for some in ids.chunks(LOOKED_AT_ONCE) {
+        let looked_at = some.iter().filter_map(|id| JobId::from_text(id).ok()).map(|id| site.desk.look(id));
+        for report in join_all(looked_at).await.into_iter().flatten() {
+            if !deed.fits(report.state()) {
+                left_alone += 1;
+                continue;
+            }
+            meant.push(report.job.id.text().into_owned());
+            if sample.len() < SAMPLE {
+                sample.push(report);
+            }
+        }
+    }
+    let scope = if meant.len() == 1 { "The job that was selected." } else { "The jobs that were selected." };
+    Question { left_alone, sample, ..named(deed, doors, &meant, Vec::new(), scope.to_owned()) }
 }
 
 /// What matches a filter, up to what was seen.

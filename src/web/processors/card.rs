@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use bytes::BytesMut;
 
-use crate::core::{Body, TypeName};
+use crate::core::{Answer, Body, TypeName};
 use crate::json::{self, fields};
 use crate::web::outgoing::Url;
 use crate::web::problem::Problem;
@@ -103,12 +103,29 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// What a word on an item counts for, which took so long.
+    pub fn of(word: &Answer, took: Duration) -> Counts {
+        match word {
+            Answer::Complete(_) => Counts { processed: 1, failed: 0, took },
+            Answer::Fail { .. } => Counts { failed: 1, ..Counts::default() },
+            Answer::Touch { .. } | Answer::Release { .. } => Counts::default(),
+        }
+    }
+
     /// How long a completed item took, in milliseconds.
     pub fn average_ms(&self) -> Option<f64> {
         // Of whole microseconds, which is what is kept: else a restart could change it.
         let average = self.took.as_micros() as f64 / 1_000.0 / self.processed as f64;
         // To a thousandth: more digits tell nobody anything.
         (self.processed > 0).then_some((average * 1_000.0).round() / 1_000.0)
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.processed += other.processed;
+        self.failed += other.failed;
+        self.took += other.took;
     }
 }
 

@@ -49,7 +49,7 @@ const META_WITHIN: Duration = Duration::from_secs(5);
 const META_WITHIN_LEAST: Duration = Duration::from_secs(1);
 
 /// An answer to `/meta` has so many bytes at most.
-const META_AT_MOST: usize = 64 * 1024;
+pub(super) const META_AT_MOST: usize = 64 * 1024;
 
 /// An item without any answer is a reason to look after the processor, but no more often than this.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
@@ -248,19 +248,14 @@ impl Processor {
     }
 
     /// The last word on an item that is no longer in hand.
-    fn finish(&mut self, id: &JobId, item: Item, answer: Answer) -> Request {
+    fn finish(&mut self, id: &JobId, item: Item, answer: Answer) {
+        self.standing.borrow_mut().counts += Counts::of(&answer, item.since.elapsed());
+        self.finish_uncounted(id, item, answer);
+    }
+
+    /// The same where it counts only once it is taken.
+    fn finish_uncounted(&mut self, id: &JobId, item: Item, answer: Answer) -> Request {
         let claim = item.claim;
-        {
-            let counts = &mut self.standing.borrow_mut().counts;
-            match &answer {
-                Answer::Complete(_) => {
-                    counts.processed += 1;
-                    counts.took += item.since.elapsed();
-                }
-                Answer::Fail { .. } => counts.failed += 1,
-                Answer::Touch { .. } | Answer::Release { .. } => {}
-            }
-        }
         let request = self.say(id, claim, answer);
         self.let_go(item, claim.queue());
         request
@@ -297,12 +292,8 @@ impl Processor {
     /// What came of a call.
     fn judge(&mut self, id: &JobId, item: Item, came: Result<outgoing::Answer, Failure>) {
         match verdict(came, self.hall.limits.max_depth) {
-            Verdict::Completed(data) => {
-                self.finish(id, item, Answer::Complete(data));
-            }
-            Verdict::Accepted => {
-                self.accepted(id, item);
-            }
+            Verdict::Completed(data) => self.finish(id, item, Answer::Complete(data)),
+            Verdict::Accepted => self.accepted(id, item),
             Verdict::Failed(Setback { error, retry, delay_ms, is_silence }) => {
                 debug!(processor = &*self.card().id.text(), retry, delay_ms; "an attempt failed");
                 self.finish(id, item, Answer::Fail { error, retry, delay_ms });
@@ -539,7 +530,7 @@ impl Actor for Processor {
         } else {
             // Whatever comes meanwhile waits: a word on an item that is about to be adopted would end the item without this actor,
             // which would hold it, and a hand with it, until its lease is over.
-            let held = orphans(self.hall.clone(), self.card().id.clone(), types);
+            let held = orphans(self.hall.clone(), self.card().id.clone(), types, wall_ms());
             ctx.wait(held.into_actor(self).map(|items, processor, _| processor.adopt(items)));
         }
     }
@@ -587,7 +578,7 @@ impl Handler<Close> for Processor {
     type Result = ();
 
     /// The server ends, or an operator doesn't want the processor until it registers again: calls that wait for an answer end and
-    /// their items go back; what it has accepted stays its own.
+    /// their items go back. What it has accepted stays its own in the next process; an operator's is taken back by the registry.
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
         let calls: Vec<JobId> =
             self.in_hand.iter().filter(|(_, item)| item.call.is_some()).map(|(id, _)| id.clone()).collect();
@@ -716,10 +707,15 @@ impl Handler<Complete> for Processor {
         let Complete { id, answer, .. } = complete;
         let mut item = self.in_hand.remove(&id).expect("it was just there");
         Self::let_end(&mut item);
-        let request = self.finish(&id, item, answer);
+        let (standing, counts) = (self.standing.clone(), Counts::of(&answer, item.since.elapsed()));
+        let request = self.finish_uncounted(&id, item, answer);
         let (told, is_told) = oneshot::channel();
         self.asked.insert(request, told);
-        Box::pin(async move { is_told.await.unwrap_or(Err(Refusal::Restarted)).map_err(NotTaken::Refused) })
+        Box::pin(async move {
+            is_told.await.unwrap_or(Err(Refusal::Restarted)).map_err(NotTaken::Refused)?;
+            standing.borrow_mut().counts += counts;
+            Ok(())
+        })
     }
 }
 

@@ -16,8 +16,10 @@ use bytes::BytesMut;
 use log::{info, warn};
 use tokio::time::Instant;
 
-use super::card::{Card, Counts, MAX_CONCURRENCY, Meta, Registration, invalid_url};
-use super::processor::{Complete, NoMeta, NotTaken, Orphan, Processor, Retire, Standing, meta_of, peer_name};
+use super::card::{Card, Counts, Meta, Registration, invalid_url};
+use super::processor::{
+    Complete, META_AT_MOST, NoMeta, NotTaken, Orphan, Processor, Retire, Standing, meta_of, peer_name,
+};
 use super::usage::Usage;
 use crate::actors::browsing::List;
 use crate::actors::questions::HaveWorked;
@@ -38,9 +40,6 @@ const MAX_CALL_BACKS: usize = 64;
 /// A registration's `/meta` must be here in this time (`spec/processors.md`). Checks, which come every few seconds, wait less.
 const CALL_BACK_WITHIN: Duration = Duration::from_secs(30);
 
-/// An answer to `/meta` has so many bytes at most.
-const META_AT_MOST: usize = 64 * 1024;
-
 /// All processors.
 pub struct Registry {
     hall: Rc<Hall>,
@@ -53,6 +52,8 @@ pub struct Registry {
     worked: HashSet<TypeName>,
     /// This manager's id.
     id: String,
+    /// Processors that are disconnected from now on keep what they have accepted.
+    is_ending: bool,
     started: Instant,
     usage: Usage,
 }
@@ -96,6 +97,7 @@ impl Registry {
             call_backs: 0,
             worked,
             id,
+            is_ending: false,
             started: Instant::now(),
             usage: Usage::new(),
         }
@@ -117,8 +119,13 @@ impl Registry {
     }
 
     fn remove(&mut self, id: &TypeName, retire: Retire) -> bool {
-        let Some(entry) = self.processors.remove(id) else { return false };
+        let Some(entry) = self.forget(id) else { return false };
         entry.address.do_send(retire);
+        true
+    }
+
+    fn forget(&mut self, id: &TypeName) -> Option<Entry> {
+        let entry = self.processors.remove(id)?;
         for name in names_of(&entry.registration.card) {
             let mut processors = self.hall.processors.borrow_mut();
             if let Some(count) = processors.get_mut(&name) {
@@ -128,7 +135,7 @@ impl Registry {
                 }
             }
         }
-        true
+        Some(entry)
     }
 }
 
@@ -152,34 +159,46 @@ impl Actor for Registry {
     }
 }
 
-/// A processor held no more than so many items of a type, unless it registered with less and less concurrency: then the leases
-/// of the others end.
-const MAX_ADOPTED: usize = 4 * MAX_CONCURRENCY as usize;
+/// So many running jobs are looked through at a time for those that a processor held.
+const RUNNING_AT_ONCE: usize = 1_000;
 
-/// The items of these types that a processor held when the last process ended.
-pub(super) async fn orphans(hall: Rc<Hall>, id: TypeName, types: Vec<TypeName>) -> Vec<Orphan> {
+/// The items of these types that a processor held when the last process ended, before this time: what was given to it later is
+/// of an actor that has taken the place of the one that asks.
+pub(super) async fn orphans(hall: Rc<Hall>, id: TypeName, types: Vec<TypeName>, before_ms: u64) -> Vec<Orphan> {
     let name = peer_name(&id);
+    let is_held = |report: &Report| match &report.job.progress.state {
+        StoredState::Running { worker, started_ms, .. } => **worker == *name && *started_ms <= before_ms,
+        StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Finished { .. } => false,
+    };
     let mut items: Vec<Orphan> = Vec::new();
     for kind in types {
-        let browse = Browse {
-            state: Some(JobState::Running),
-            limit: MAX_ADOPTED,
-            look_at: usize::MAX,
-            bytes: usize::MAX,
-            ..Browse::default()
-        };
-        // Without the bodies that only the store has, which nobody needs here.
-        let list = List { kind: Some(kind), browse };
-        let found = hall.reach.supervisor.send(list).await.unwrap_or_default();
-        let now_ms = wall_ms();
-        let held = found.jobs.into_iter().filter(|report| holder(report).is_some_and(|holder| holder == &*name));
-        items.extend(held.map(|report| Orphan {
-            ticket: ticket(&report),
-            attempt: report.job.progress.attempt,
-            lease_ms: lease_of(&report),
-            left: Duration::from_millis(report.lease_ends_ms.unwrap_or(now_ms).saturating_sub(now_ms)),
-            id: report.job.id,
-        }));
+        let mut before = None;
+        loop {
+            let browse = Browse {
+                state: Some(JobState::Running),
+                before,
+                limit: RUNNING_AT_ONCE,
+                look_at: usize::MAX,
+                bytes: usize::MAX,
+                ..Browse::default()
+            };
+            // Without the bodies that only the store has, which nobody needs here.
+            let list = List { kind: Some(kind.clone()), browse };
+            let found = hall.reach.supervisor.send(list).await.unwrap_or_default();
+            let now_ms = wall_ms();
+            items.extend(found.jobs.into_iter().filter(is_held).map(|report| Orphan {
+                ticket: ticket(&report),
+                attempt: report.job.progress.attempt,
+                lease_ms: lease_of(&report),
+                left: Duration::from_millis(report.lease_ends_ms.unwrap_or(now_ms).saturating_sub(now_ms)),
+                id: report.job.id,
+            }));
+            // Each chunk ends before the last one did.
+            match found.next.filter(|next| before.is_none_or(|before| *next < before)) {
+                Some(next) => before = Some(next),
+                None => break,
+            }
+        }
     }
     items
 }
@@ -247,6 +266,16 @@ impl Handler<Register> for Registry {
             let (registration, meta) = called_back?;
             let is_new = !registry.processors.contains_key(&registration.card.id);
             info!(processor = &*registration.card.id.text(), name = &*registration.card.name.text(), is_new; "a processor registered");
+            let note = (key(PROCESSOR, &registration.card.id.text()), Some(registration.to_note()));
+            if !is_new {
+                // The one whose place it takes may have kept its counts meanwhile, under its own registration.
+                let hall = registry.hall.clone();
+                actix_rt::spawn(async move {
+                    if let Err(refusal) = hall.keep(vec![note]).await {
+                        warn!(why = refusal.code(); "a processor may come back as it registered before");
+                    }
+                });
+            }
             let entry = registry.install(ctx.address(), registration, Health::up(), meta);
             let mut json = BytesMut::new();
             write_processor(&mut json, entry);
@@ -300,6 +329,19 @@ impl Handler<Unregister> for Registry {
     }
 }
 
+/// The server ends: what processors have accepted stays their own in the next process, also where they are disconnected now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Ending;
+
+impl Handler<Ending> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Ending: Ending, _: &mut Self::Context) {
+        self.is_ending = true;
+    }
+}
+
 /// A processor was disconnected: it is known again when it registers again, or after a restart.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -313,7 +355,12 @@ impl Handler<Left> for Registry {
 
     fn handle(&mut self, Left { id, processor }: Left, _: &mut Self::Context) {
         // Another one may have its id by now.
-        if self.processors.get(&id).is_some_and(|entry| entry.address == processor) {
+        if self.processors.get(&id).is_none_or(|entry| entry.address != processor) {
+            return;
+        }
+        if self.is_ending {
+            self.forget(&id);
+        } else {
             self.remove(&id, Retire::Removed);
         }
     }

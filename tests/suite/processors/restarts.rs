@@ -178,6 +178,27 @@ fn completed_steps(server: &Server, ids: &[String]) -> Vec<String> {
 }
 
 #[test]
+fn what_a_processor_has_accepted_stays_its_own_over_a_stop() {
+    let mut server = Server::with_store(TempDir::new(), &[&STORE[..], &["--drain", "0s"]].concat());
+    let (http, processor) = (server.manager(), Scripted::start("p", "n", |_| Reply::Later));
+    server.register(&processor, json!({}));
+    let id = server.begin(&json!({"processors": ["p"], "data": 1}));
+    let item = processor.expect_items(1).remove(0);
+    expect_accepted(&server, &processor, 1);
+    server.term();
+    assert!(server.wait().success());
+    let dir = std::mem::replace(&mut server.dir, TempDir::new());
+    drop(server);
+    let server = start_on(dir, http);
+    server.expect_state("p", "up");
+    eventually("it still holds the item", || (server.processor("p")["in_hand"] == 1).then_some(()));
+    let word = json!({"id": item.id, "processor": "p", "attempt": 1, "data": "kept"});
+    assert_eq!(server.complete(&word).status, 200);
+    assert_eq!(server.ended(&id)["data"], "kept");
+    assert_eq!(processor.items().len(), 1, "it was sent once");
+}
+
+#[test]
 fn a_server_that_is_asked_to_end_lets_go_of_its_calls() {
     let mut server = Server::with_store(TempDir::new(), &[&STORE[..], &["--drain", "0s"]].concat());
     let processor = Scripted::start("p", "n", |_| Reply::Hang);

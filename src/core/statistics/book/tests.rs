@@ -390,4 +390,5 @@ fn a_type_that_comes_back_has_one_row() {
     book.queue_died(at(START), 0, buried);
     let snapshot = book.publish(at(START + 1_000_000)).unwrap();
     assert_eq!((snapshot.total.census.accepted, snapshot.total.census.failed), (9, 7));
+    assert_eq!(snapshot.total.rate_failed, 0.0, "what the one before had done was told before it came back");
 }

@@ -27,6 +27,7 @@ use crate::actors::statistics::{FiguresNow, History};
 use crate::core::TypeName;
 use crate::core::statistics::{Point, QueueFigures, Range, Snapshot};
 use crate::web::object::Object;
+use crate::web::outside::wall_ms;
 use crate::web::problem::Problem;
 use crate::web::query::Query;
 use crate::web::{Site, process};
@@ -46,7 +47,7 @@ pub async fn list(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
     let query = Query::parse(request.query_string())?;
     let snapshot = site.snapshots.borrow().clone();
     let Page { queues, next } = page::select(&snapshot, &query)?;
-    let now_ms = process::wall_ms();
+    let now_ms = wall_ms();
     let mut out = BytesMut::with_capacity(USUAL_ANSWER * (queues.len() + 1));
     let mut object = Object::begin(&mut out);
     object.array("items", queues, |out, queue| {
@@ -77,7 +78,7 @@ pub async fn look(site: web::Data<Site>, request: HttpRequest) -> Result<HttpRes
     let queue = queue_now(&site, &kind).await.ok_or_else(unknown_queue)?;
     let mut out = BytesMut::with_capacity(USUAL_ANSWER);
     let mut object = Object::begin(&mut out);
-    writing::queue(&mut object, &queue, process::wall_ms());
+    writing::queue(&mut object, &queue, wall_ms());
     if let Some(range) = range {
         writing::history(&mut object, range, &history(&site, Some(kind), range).await);
     }
@@ -130,7 +131,7 @@ pub(in crate::web) async fn queue_now(site: &Site, kind: &TypeName) -> Option<Qu
 /// What there is to know of the server beside its queues.
 pub fn server(site: &Site) -> Server {
     Server {
-        now_ms: process::wall_ms(),
+        now_ms: wall_ms(),
         uptime_ms: u64::try_from(site.process.uptime().as_millis()).unwrap_or(u64::MAX),
         memory_bytes: process::memory_bytes(),
         cpu: site.process.cpu_share(),

@@ -96,7 +96,7 @@ pub(super) fn history(object: &mut Object<'_>, range: Range, points: &[Point]) {
                 .integer("queued", queued)
                 .integer("running", running);
             // 0: nothing was measured.
-            let measured = |us: u32| Some(u64::from(us)).filter(|us| *us > 0).map(whole_ms);
+            let measured = |us: u64| Some(us).filter(|us| *us > 0).map(whole_ms);
             maybe_integer(&mut object, "wait_p95_ms", measured(wait_p95));
             maybe_integer(&mut object, "run_p95_ms", measured(run_p95));
             object.end();
