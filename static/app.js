@@ -42,7 +42,7 @@
       skew = Date.now() - at;
       for (const [id, html] of Object.entries(regions)) {
         // A region comes with its rows.
-        for (const row of by(id)?.querySelectorAll("tr[id]") ?? []) newest.delete(row.id);
+        for (const row of newest.keys()) if (by(id)?.contains(by(row)) || html.includes(`<tr id="${row}"`)) newest.delete(row);
         newest.set(id, html);
         apply(id);
       }

@@ -92,7 +92,8 @@ pub enum Role {
     Master,
 }
 
-/// Who is connected? And who works without being so, as far as that is easily found.
+/// Who is connected? And who works without being so, as far as that is easily found. They come by their numbers; who worked for
+/// the last process has none in this one and comes behind them all, so that a list never goes on from there.
 #[derive(Message)]
 #[rtype(result = "Vec<PeerFigures>")]
 pub struct Roll {
@@ -146,8 +147,7 @@ impl Handler<Roll> for Supervisor {
                 break;
             }
             let desk = &self.peers[&peer];
-            // A desk speaks for callers that come and go; it is nobody itself.
-            if desk.who.name.parts().1.is_empty() {
+            if is_desk(&desk.who.name) {
                 continue;
             }
             let (types, submitted) = self.router.standing(peer);
@@ -186,15 +186,24 @@ impl Handler<Roll> for Supervisor {
                     add(&mut roll, holding);
                 }
             }
-            let connected = roll.len();
+            let mut absent = HashMap::new();
             for (kind, queue) in away {
                 for away in queue.send(WhoIsAway).await.unwrap_or_default() {
-                    add_away(&mut roll, connected, &kind, away, limit);
+                    add_away(&mut absent, &kind, away);
                 }
             }
+            let is_asked = |figures: &PeerFigures| figures.peer > after || figures.peer == Peer::NONE;
+            roll.extend(absent.into_values().filter(is_asked));
+            roll.sort_by(|one, other| place(one).cmp(&place(other)));
+            roll.truncate(limit);
             roll
         })
     }
+}
+
+/// A desk speaks for callers that come and go: it is nobody itself, and without it nobody could call.
+fn is_desk(name: &PeerName) -> bool {
+    name.parts().1.is_empty()
 }
 
 impl Supervisor {
@@ -205,29 +214,29 @@ impl Supervisor {
     }
 }
 
-/// A worker that is not connected follows those that are, where there is room; it may have jobs of several types.
-fn add_away(roll: &mut Vec<PeerFigures>, connected: usize, kind: &TypeName, away: Away, limit: usize) {
+/// A worker that is not connected may have jobs of several types, which it got under several numbers: the last one is its own.
+fn add_away(absent: &mut HashMap<PeerName, PeerFigures>, kind: &TypeName, away: Away) {
     let Away { peer, name, jobs } = away;
-    if let Some(figures) = roll[connected..].iter_mut().find(|figures| figures.name == name) {
-        if !figures.types.contains(kind) {
-            figures.types.push(kind.clone());
-        }
-        figures.jobs.extend(jobs);
-    } else if roll.len() < limit {
-        let since_ms = jobs.iter().map(|(_, since_ms)| *since_ms).min().unwrap_or_default();
-        let types = vec![kind.clone()];
-        roll.push(PeerFigures {
-            peer,
-            name,
-            address: None,
-            since_ms,
-            types,
-            submitted: 0,
-            completed: 0,
-            failed: 0,
-            jobs,
-        });
-    }
+    let figures = absent.entry(name.clone()).or_insert_with(|| PeerFigures {
+        peer,
+        name,
+        address: None,
+        since_ms: u64::MAX,
+        types: Vec::new(),
+        submitted: 0,
+        completed: 0,
+        failed: 0,
+        jobs: Vec::new(),
+    });
+    figures.peer = figures.peer.max(peer);
+    figures.since_ms = jobs.iter().map(|(_, since_ms)| *since_ms).fold(figures.since_ms, u64::min);
+    figures.types.push(kind.clone());
+    figures.jobs.extend(jobs);
+}
+
+/// Where it is in a list.
+fn place(figures: &PeerFigures) -> (bool, Peer, &str) {
+    (figures.peer == Peer::NONE, figures.peer, &figures.name)
 }
 
 fn add(roll: &mut [PeerFigures], holding: Holding) {
@@ -285,7 +294,7 @@ impl Handler<Disconnect> for Supervisor {
     type Result = bool;
 
     fn handle(&mut self, Disconnect { peer }: Disconnect, _: &mut Self::Context) -> bool {
-        let Some(desk) = self.peers.get(&peer) else { return false };
+        let Some(desk) = self.peers.get(&peer).filter(|desk| !is_desk(&desk.who.name)) else { return false };
         info!(peer = &*desk.who.name; "an operator disconnects a peer");
         desk.contact.close.do_send(Close { peer, is_the_end: false });
         true

@@ -284,9 +284,15 @@ impl Desk {
         self.reach.supervisor.send(SetPaused { kind, paused }).await.unwrap_or(false)
     }
 
-    /// Who is connected, by number.
-    pub async fn peers(&self, role: Role, after: Peer, limit: usize) -> Vec<PeerFigures> {
-        self.reach.supervisor.send(Roll { role, after, limit }).await.unwrap_or_default()
+    /// Who is connected, by number; and after whom the list goes on, if it does.
+    pub async fn peers(&self, role: Role, after: Peer, limit: usize) -> (Vec<PeerFigures>, Option<Peer>) {
+        let roll = Roll { role, after, limit: limit + 1 };
+        let mut peers = self.reach.supervisor.send(roll).await.unwrap_or_default();
+        let goes_on = peers.len() > limit;
+        peers.truncate(limit);
+        // Nothing follows those of the last process, who have no number.
+        let last = peers.last().map(|last| last.peer).filter(|last| goes_on && *last > after);
+        (peers, last)
     }
 
     /// Closes the connection of this peer; false where there is none.

@@ -45,14 +45,12 @@ pub async fn masters(site: web::Data<Site>, request: HttpRequest) -> Result<Http
 async fn list(site: &Site, request: &HttpRequest, role: Role) -> Result<HttpResponse, Problem> {
     let query = Query::parse(request.query_string())?;
     let (limit, after) = (query.limit()?, query.cursor()?.unwrap_or(0));
-    let mut peers = site.desk.peers(role, Peer(after), limit + 1).await;
-    let has_more = peers.len() > limit;
-    peers.truncate(limit);
+    let (peers, next) = site.desk.peers(role, Peer(after), limit).await;
     let mut out = BytesMut::with_capacity(USUAL_ANSWER * peers.len());
     let mut object = Object::begin(&mut out);
     object.array("items", &peers, peer);
-    match peers.last().filter(|_| has_more) {
-        Some(last) => object.text("next", &last.peer.0.to_string()),
+    match next {
+        Some(last) => object.text("next", &last.0.to_string()),
         None => object.raw("next", b"null"),
     };
     object.end();

@@ -156,7 +156,7 @@ pub fn points(count: u64, step_ms: u64) -> Vec<Point> {
                 queued: 1_000 + level * 2,
                 running: level / 10,
                 wait_p95: if is_quiet { 0 } else { 20_000 + u64::from(level) * 40 },
-                run_p95: if is_quiet { 0 } else { 90_000 + dice.below(60_000) as u64 },
+                run_p95: if is_quiet { 0 } else { 90_000 + dice.below(60_000) },
             }
         })
         .collect()

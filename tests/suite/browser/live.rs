@@ -171,6 +171,28 @@ fn new_rows_wait_until_they_are_asked_for() {
 }
 
 #[test]
+fn a_row_that_is_held_back_is_shown_as_it_is_when_it_is_shown() {
+    let Some(mut browser) = browser("a_row_that_is_held_back_is_shown_as_it_is_when_it_is_shown") else { return };
+    let mut site = Site::new();
+    site.submit("old", "mail", "");
+    browser.before_each_page(WATCH_STREAMS);
+    open_marked(&mut browser, &site.at("/jobs"));
+    // A row that isn't shown yet changes, then the table comes with a newer one.
+    let patches = "const table = document.querySelector('#jobs');
+        const more = cell => table.innerHTML.replace('</tbody>', `<tr id=\"job-x\"><td>${cell}</td></tr></tbody>`);
+        const say = regions => streams[0].dispatchEvent(
+            new MessageEvent('patch', { data: JSON.stringify({ at: Date.now(), regions }) }));
+        const [first, last] = [more('first'), more('third')];
+        say({ jobs: first });
+        say({ 'job-x': '<td>second</td>' });
+        say({ jobs: last });";
+    browser.script(patches, value!([]));
+    expect_text(&mut browser, "#fresh-jobs", "Show 1 new");
+    browser.click("#fresh-jobs");
+    assert_eq!(browser.text("#job-x"), "third");
+}
+
+#[test]
 fn what_a_reader_has_done_to_a_page_stays() {
     let Some(mut browser) = browser("what_a_reader_has_done_to_a_page_stays") else { return };
     let mut site = Site::new();

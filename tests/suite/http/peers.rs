@@ -129,13 +129,49 @@ fn an_http_worker_is_listed_between_its_polls_too() {
     poller.start_get("/assignments?type=c&wait=20&worker=w1");
     wait_for_workers(&server, "c", 1);
     let seen = mine(&mut http);
-    assert_eq!((seen.len(), &seen[0]["job"], &seen[0]["types"]), (2, &Value::Null, &value!(["c"])), "{seen:?}");
-    assert_eq!(seen[1]["jobs"].as_array().map(Vec::len), Some(2), "{seen:?}");
-    assert_eq!(seen[1]["types"].as_array().map(Vec::len), Some(2), "{seen:?}");
+    assert_eq!((seen.len(), &seen[1]["job"], &seen[1]["types"]), (2, &Value::Null, &value!(["c"])), "{seen:?}");
+    assert_eq!(seen[0]["jobs"].as_array().map(Vec::len), Some(2), "{seen:?}");
+    assert_eq!(seen[0]["types"].as_array().map(Vec::len), Some(2), "{seen:?}");
     complete(&mut http, &first, "0");
     complete(&mut http, &second, "0");
     let seen = mine(&mut http);
     assert_eq!((seen.len(), &seen[0]["job"], &seen[0]["types"]), (1, &Value::Null, &value!(["c"])), "{seen:?}");
+}
+
+/// The workers on the pages of a list, by name.
+#[track_caller]
+fn pages(http: &mut Http, limit: usize) -> Vec<Vec<String>> {
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = http.get(&format!("/workers?limit={limit}{cursor}")).json(200);
+        let items = page["items"].as_array().expect("a list").iter();
+        pages.push(items.map(|worker| worker["name"].as_str().expect("a name").to_owned()).collect());
+        assert!(pages.len() < 20, "the list never ends: {pages:?}");
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return pages,
+        }
+    }
+}
+
+#[test]
+fn a_list_of_workers_that_are_away_goes_on_and_ends() {
+    let dir = TempDir::new();
+    let server = Server::with_store(dir, &["--store", "file:data"]);
+    let mut http = http(&server);
+    let names = |numbers: std::ops::Range<usize>| numbers.map(|n| format!("w{n}")).collect::<Vec<String>>();
+    for name in names(0..5) {
+        submit(&mut http, &name, "t", r#","durable":true"#);
+        all_assigned(http.get(&format!("/assignments?type=t&wait=20&worker={name}")));
+    }
+    assert_eq!(pages(&mut http, 2), [names(0..2), names(2..4), names(4..5)]);
+    // In the next process they have no numbers: they come behind those that have.
+    let server = Server::with_store(server.kill9_keeping_its_folder(), &["--store", "file:data"]);
+    let mut http = self::http(&server);
+    let _worker = native_worker(&server, "t", 1);
+    let seen = pages(&mut http, 3);
+    assert_eq!((seen.len(), &seen[0][1..]), (1, &names(0..2)[..]), "{seen:?}");
+    assert_eq!(pages(&mut http, 10)[0][1..], names(0..5));
 }
 
 #[test]
@@ -173,6 +209,18 @@ fn a_long_poll_that_is_disconnected_ends() {
         Reply::Answer(answer) => assert!(answer.status == 204 || answer.status >= 400, "got {answer:?}"),
         Reply::Closed(None) => {}
         other => panic!("expected the poll to end, got {other:?}"),
+    }
+    submit(&mut http, "1", "t", "");
+    assert_eq!(id_of(&take(&mut http, "t")), "1");
+}
+
+/// A desk is a peer like others, and who calls over HTTP speaks through it.
+#[test]
+fn the_servers_own_peers_are_not_disconnected() {
+    let server = Server::start();
+    let mut http = http(&server);
+    for id in 1..=8 {
+        http.post(&format!("/workers/{id}/disconnect"), "").any_problem(404);
     }
     submit(&mut http, "1", "t", "");
     assert_eq!(id_of(&take(&mut http, "t")), "1");

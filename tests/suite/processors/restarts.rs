@@ -53,6 +53,23 @@ fn what_a_processor_has_accepted_stays_its_own() {
 }
 
 #[test]
+fn a_word_that_is_not_taken_does_not_count() {
+    let server = Server::with_store(TempDir::new(), &STORE);
+    let (http, processor) = (server.manager(), Scripted::start("p", "n", |_| Reply::Later));
+    server.register(&processor, json!({}));
+    let id = server.begin(&json!({"processors": ["p"]}));
+    let item = processor.expect_items(1).remove(0);
+    expect_accepted(&server, &processor, 1);
+    let server = start_on(server.kill9_keeping_its_folder(), http);
+    eventually("it still holds the item", || (server.processor("p")["in_hand"] == 1).then_some(()));
+    let cancelled = server.post_path(&format!("/api/v1/jobs/{id}%2F0/cancel"), &json!({}));
+    assert_eq!(cancelled.status, 200, "{cancelled:?}");
+    let late = server.complete(&json!({"id": item.id, "processor": "p", "attempt": 1, "data": 1}));
+    assert!(matches!(late.status, 409 | 410), "{late:?}");
+    assert_eq!(server.processor("p")["processed"], 0);
+}
+
+#[test]
 fn what_waited_for_an_answer_is_sent_again_at_once_as_another_attempt() {
     let server = Server::with_store(TempDir::new(), &STORE);
     let is_first = Mutex::new(true);
