@@ -5,6 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+/// The sequence number of one in so many entries is known; in tests of more, so that lists of few jobs meet them.
+const MARK_EVERY: usize = if cfg!(test) { 4 } else { 256 };
+
 /// Below this many entries a sweep isn't worth its walk.
 const SWEEP_ABOVE: usize = 64;
 
@@ -12,13 +15,18 @@ const SWEEP_ABOVE: usize = 64;
 #[derive(Default, Debug)]
 pub(crate) struct Arrivals {
     keys: VecDeque<u32>,
+    /// Sequence numbers and places of some of them, so that a list that begins far back isn't led there from the newest.
+    marks: Vec<(u64, usize)>,
     /// Jobs that came back from the archive: accepted before what is last in line.
     returned: BTreeMap<u64, u32>,
 }
 
 impl Arrivals {
     /// A job newer than all before it.
-    pub(crate) fn add(&mut self, key: u32) {
+    pub(crate) fn add(&mut self, sequence: u64, key: u32) {
+        if self.keys.len().is_multiple_of(MARK_EVERY) {
+            self.marks.push((sequence, self.keys.len()));
+        }
         self.keys.push_back(key);
     }
 
@@ -41,10 +49,13 @@ impl Arrivals {
         sequence_of: impl Fn(u32) -> Option<u64> + 'a,
     ) -> impl Iterator<Item = (u64, u32)> + 'a {
         let before = before.unwrap_or(u64::MAX);
-        let mut last = u64::MAX;
+        // What is at this mark or later came as `before` or later.
+        let newer = self.marks.partition_point(|(sequence, _)| *sequence < before);
+        let end = self.marks.get(newer).map_or(self.keys.len(), |(_, place)| *place);
+        let mut last = before;
         let mut line = self
             .keys
-            .iter()
+            .range(..end)
             .rev()
             .filter_map(move |key| {
                 let sequence = sequence_of(*key)?;
@@ -54,7 +65,6 @@ impl Arrivals {
                     (sequence, *key)
                 })
             })
-            .skip_while(move |(sequence, _)| *sequence >= before)
             .peekable();
         let mut returned = self.returned.range(..before).rev().map(|(sequence, key)| (*sequence, *key)).peekable();
         std::iter::from_fn(move || match (line.peek(), returned.peek()) {
@@ -70,18 +80,19 @@ impl Arrivals {
             return;
         }
         let mut last = u64::MAX;
-        let mut kept: Vec<u32> = Vec::with_capacity(held);
+        let mut kept: Vec<(u64, u32)> = Vec::with_capacity(held);
         for key in self.keys.iter().rev() {
             if let Some(sequence) = sequence_of(*key)
                 && sequence < last
                 && !self.returned.contains_key(&sequence)
             {
                 last = sequence;
-                kept.push(*key);
+                kept.push((sequence, *key));
             }
         }
         self.keys.clear();
-        self.keys.extend(kept.into_iter().rev());
+        self.marks.clear();
+        kept.into_iter().rev().for_each(|(sequence, key)| self.add(sequence, key));
         self.keys.shrink_to(2 * self.keys.len());
     }
 
@@ -119,7 +130,7 @@ mod tests {
                     0..5 => {
                         let key = free(&mut slots);
                         slots[key] = Some(next);
-                        arrivals.add(key as u32);
+                        arrivals.add(next, key as u32);
                         next += 1;
                     }
                     5..9 if !slots.is_empty() => {
@@ -149,5 +160,18 @@ mod tests {
                 arrivals.newest_first(before, |key| slots[key as usize]).map(|(sequence, _)| sequence).collect();
             prop_assert_eq!(listed, expected);
         }
+    }
+
+    #[test]
+    fn a_list_that_begins_far_back_looks_at_what_it_lists() {
+        let mut arrivals = Arrivals::default();
+        (0..1_000).for_each(|number| arrivals.add(number, number as u32));
+        let looks = std::cell::Cell::new(0);
+        let sequence_of = |key| {
+            looks.set(looks.get() + 1);
+            Some(u64::from(key))
+        };
+        assert!(arrivals.newest_first(Some(50), sequence_of).take(3).eq([(49, 49), (48, 48), (47, 47)]));
+        assert!(looks.get() <= 3 + MARK_EVERY, "it looked at {}", looks.get());
     }
 }

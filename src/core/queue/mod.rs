@@ -342,7 +342,7 @@ impl Queue {
         let hash = job.id.hash_value();
         let key = self.jobs.insert(job) as u32;
         self.by_id.insert_unique(hash, key, |key| self.jobs[*key as usize].id.hash_value());
-        self.arrivals.add(key);
+        self.arrivals.add(sequence, key);
         if drop_with_master {
             self.masters.link(&mut self.jobs, key);
         }

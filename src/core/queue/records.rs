@@ -144,7 +144,7 @@ impl Queue {
     pub fn restore(&mut self, now: Now, stored: StoredJob, body_bytes: usize, out: &mut Outbox) {
         let (sequence, state) = (stored.sequence, stored.progress.state.clone());
         let key = self.take_in(now, stored, body_bytes);
-        self.arrivals.add(key);
+        self.arrivals.add(sequence, key);
         self.census.accepted += 1;
         let job = &mut self.jobs[key as usize];
         if job.body.is_none() {
