@@ -23,6 +23,7 @@
 //! | [`supervisor::QueueDrained`] | queue | supervisor |
 //! | [`keeper::Commit`], [`keeper::Fetch`] | queue | keeper: what the store has to know, bodies that only it holds |
 //! | [`queue::Committed`], [`queue::Fetched`] | keeper | queue |
+//! | [`queue::Refused`], [`keeper::Heard`] | keeper, queue | the other: jobs for which the disk has no room, and that they were taken back |
 //! | [`supervisor::ArchiveForgot`] | keeper | supervisor: ids that are free again |
 //! | [`keeper::Unearth`], [`keeper::Dig`] | whoever asks | keeper: stored jobs by number, pages of the archive |
 //! | [`keeper::Discard`], [`keeper::KeepNotes`] | whoever asks | keeper: records that go, small values that stay |

@@ -12,10 +12,11 @@ use super::clock::Clock;
 use super::inbox::Inbox;
 use super::keeper::{Dig, Discard, Keeper};
 use super::listener::{Doorman, Endpoint, Listener};
+use super::questions::SetPaused;
 use super::statistics::{History, Snapshots, Statistics};
 use super::supervisor::{KillQueue, Letter, Supervisor, Survey};
 use crate::core::statistics::{Range, Snapshot};
-use crate::core::{Census, Limits, Router};
+use crate::core::{Census, Limits, Router, TypeName};
 use crate::protocols::{Session, gloom};
 use crate::store::{Memory, Query};
 
@@ -155,6 +156,27 @@ async fn durable_jobs_outlive_their_queue() {
     let census = server.supervisor.send(Survey).await.unwrap();
     assert!(census.is_balanced(), "{census:?}");
     assert_eq!((census.accepted, census.completed, census.failed), (2, 1, 1));
+}
+
+/// What an operator said of a type holds for the queue that follows, be it opened with jobs of the store or later.
+#[actix::test]
+async fn the_queue_after_a_paused_one_is_paused() {
+    let (server, _statistics, mut snapshots) = Server::start_with_figures().await;
+    let mut master = Client::connect(server.masters).await;
+    master.ask(r#"{"action":"submit","id":"kept","type":"kept","body":1,"durable":true}"#).await;
+    master.ask(SUBMIT).await;
+    for kind in ["kept", "t"] {
+        let kind = TypeName::from_text(kind).unwrap();
+        assert!(server.supervisor.send(SetPaused { kind, paused: true }).await.unwrap());
+    }
+    server.supervisor.send(KillQueue(0)).await.unwrap();
+    server.supervisor.send(KillQueue(1)).await.unwrap();
+    assert_eq!(master.hear().await, r#"{"error":"job_failed","reason":"a"}"#);
+    assert_eq!(master.ask(SUBMIT).await, r#"{"ok":true,"id":"a"}"#);
+    let snapshot = figures(&mut snapshots, |snapshot| {
+        snapshot.queues.len() == 2 && snapshot.queues.iter().all(|queue| queue.queue >= 2)
+    });
+    assert!(snapshot.await.queues.iter().all(|queue| queue.paused));
 }
 
 /// The record of a finished durable job keeps its id taken until it goes.

@@ -34,9 +34,12 @@ impl Supervisor {
     }
 
     fn carry_on(&mut self, asked: Shelved, job: Option<StoredJob>, ctx: &mut Context<Self>) {
-        let Shelved { peer, request, id, command, .. } = asked;
-        // Its time was over meanwhile.
-        let Some(job) = job else { return self.tell(peer, refused(request, Refusal::UnknownJob)) };
+        let Shelved { peer, request, id, command, candidates } = asked;
+        let Some(job) = job else {
+            // Its time was over meanwhile; if it was retried then, and that found no room, nobody else says so.
+            candidates.into_iter().for_each(|sequence| self.router.archive_forgot(&id, sequence));
+            return self.tell(peer, refused(request, Refusal::UnknownJob));
+        };
         if !self.router.is_archived(&id, job.sequence) {
             return self.ask_again(peer, command, ctx);
         }

@@ -9,12 +9,12 @@ use actix_rt::ArbiterHandle;
 use super::*;
 use crate::actors::clock::Clock;
 use crate::actors::inbox::Inbox;
-use crate::actors::queue::{Introduce, SurveyQueue, Work};
+use crate::actors::supervisor::{Letter, PeerCame, Survey};
 use crate::actors::{Close, Contact, shelf};
 use crate::core::record::{Body, Outcome, PeerName, Progress, StoredJob, StoredState};
 use crate::core::{
-    Answer, Batch, Command, Demand, Introduction, Limits, Notice, OnMasterGone, Outbox, Peer, Policy, Queue, Receipt,
-    Refusal, Request, Router, SharedIndex, Submission, TypeName,
+    Answer, Batch, Command, Deed, Demand, Introduction, JobState, Limits, Notice, OnMasterGone, Peer, Policy, Receipt,
+    Refusal, Request, Router, Submission, TypeName,
 };
 use crate::store::{Archived, Memory, Page, Query, Recalled, Recovered, Tally};
 
@@ -89,33 +89,69 @@ impl Store for Cramped {
 
 /// A keeper of these records.
 fn keeper(records: &[Record]) -> (Addr<Keeper>, Arc<Disk>) {
-    let (keeper, _, disk) = keeper_on(&Arbiter::current(), records);
+    let (keeper, _, _, disk) = keeper_on(&Arbiter::current(), records);
     (keeper, disk)
 }
 
 /// The same on the thread of this arbiter.
-fn keeper_on(arbiter: &ArbiterHandle, records: &[Record]) -> (Addr<Keeper>, Addr<Supervisor>, Arc<Disk>) {
+fn keeper_on(
+    arbiter: &ArbiterHandle,
+    records: &[Record],
+) -> (Addr<Keeper>, Addr<Supervisor>, Arc<Inbox<Letter>>, Arc<Disk>) {
     let disk = Arc::new(Disk::default());
     let mut memory = Memory::default();
     memory.commit(records).unwrap();
     let store = Box::new(Cramped { memory, disk: disk.clone() });
-    let mut keeper = None;
+    let (mut keeper, mut letters) = (None, None);
     let supervisor = Supervisor::create(|ctx| {
-        let supervisor = ctx.address();
-        let address = Keeper::start_in_arbiter(arbiter, |_| Keeper::new(store, Clock::start(), supervisor));
+        let address = ctx.address();
+        let address = Keeper::start_in_arbiter(arbiter, |_| Keeper::new(store, Clock::start(), address));
         keeper = Some(address.clone());
-        Supervisor::new(Clock::start(), Router::new(Arc::new(Limits::default())), Vec::new(), Some(address))
+        let router = Router::new(Arc::new(Limits::default()));
+        let supervisor = Supervisor::new(Clock::start(), router, Vec::new(), Some(address));
+        letters = Some(supervisor.inbox());
+        supervisor
     });
-    (keeper.unwrap(), supervisor, disk)
+    (keeper.unwrap(), supervisor, letters.unwrap(), disk)
 }
 
-/// A queue, and a peer that submits to it and works for it, one job at a time. Its keeper has a thread of its own.
+/// A job that has ended, if its number is odd.
+fn job(sequence: u64) -> StoredJob {
+    let finished = |outcome| StoredState::Finished { outcome, detail: None, at_ms: 1, forget_ms: u64::MAX };
+    let state = match sequence % 4 {
+        1 => finished(Outcome::Completed),
+        3 => finished(Outcome::Failed),
+        _ => StoredState::Queued,
+    };
+    StoredJob {
+        sequence,
+        id: JobId::from_text(&format!("job-{sequence}")).unwrap(),
+        kind: TypeName::unnamed(),
+        priority: 0,
+        body: Body::from(format!("\"{}\"", "b".repeat(sequence as usize % 100)).into_bytes()),
+        policy: Arc::new(Policy::durable()),
+        created_ms: 1,
+        born_ms: 1,
+        master: PeerName::from("http:test"),
+        progress: Progress { state, attempt: 0, deliveries: 0, priority: None, history: Vec::new() },
+    }
+}
+
+fn jobs(count: u64) -> Vec<Record> {
+    (1..=count).map(|sequence| Record::Put(Box::new(job(sequence)))).collect()
+}
+
+fn note(key: &str, value: Option<&[u8]>) -> KeepNotes {
+    KeepNotes { notes: vec![(key.into(), value.map(Body::from))] }
+}
+
+/// A peer that submits jobs and works for them, one at a time. The keeper has a thread of its own.
 struct Story {
     keeper: Addr<Keeper>,
     disk: Arc<Disk>,
-    queue: Addr<QueueActor>,
+    supervisor: Addr<Supervisor>,
+    letters: Arc<Inbox<Letter>>,
     contact: Arc<Contact>,
-    index: SharedIndex,
     submitted: u64,
     heard: Vec<Notice>,
 }
@@ -137,32 +173,25 @@ impl Handler<Close> for Nobody {
 
 impl Story {
     fn begin() -> Story {
-        let (keeper, supervisor, disk) = keeper_on(&Arbiter::new().handle(), &[]);
-        let index = SharedIndex::default();
-        index.borrow_mut().open();
-        let queue = Queue::new(0, TypeName::unnamed(), true);
-        let keeper_of_queue = Some(keeper.clone());
-        let queue =
-            QueueActor::new(queue, Outbox::default(), index.clone(), Clock::start(), supervisor, keeper_of_queue, None)
-                .start();
+        let (keeper, supervisor, letters, disk) = keeper_on(&Arbiter::new().handle(), &[]);
         let contact = Arc::new(Contact { notices: Inbox::new(&shelf::NOTICES), close: Nobody.start().recipient() });
         let who =
             Introduction { name: "w".into(), demand: Arc::new(Demand::new(1)), lease_ms: 60_000, outlives: false };
-        queue.do_send(Introduce { peer: PEER, who, contact: contact.clone() });
-        let story = Story { keeper, disk, queue, contact, index, submitted: 0, heard: Vec::new() };
-        story.say(Command::Join { request: 0, types: Vec::new() });
+        letters.put(Letter::Came(Box::new(PeerCame { peer: PEER, who, address: None, contact: contact.clone() })));
+        let story = Story { keeper, disk, supervisor, letters, contact, submitted: 0, heard: Vec::new() };
+        story.say(Command::Join { request: 0, types: vec![TypeName::unnamed()] });
         story
     }
 
     fn say(&self, command: Command) {
-        self.queue.do_send(Work { batches: vec![Batch { peer: PEER, commands: vec![command] }] });
+        self.letters.put(Letter::Asks(Batch { peer: PEER, commands: vec![command] }));
     }
 
     /// Submits the next durable job, with its number as the number of the request.
     fn submit(&mut self) {
         self.submitted += 1;
         let job = job(self.submitted);
-        let submission = Submission {
+        self.say(Command::Submit(Submission {
             request: self.submitted,
             id: job.id,
             kind: job.kind,
@@ -173,10 +202,8 @@ impl Story {
             notify: true,
             watch: false,
             master: None,
-            sequence: self.submitted,
-        };
-        self.index.borrow_mut().take(&submission.id, 0, self.submitted, submission.weight());
-        self.say(Command::Submit(submission));
+            sequence: 0,
+        }));
     }
 
     fn complete(&self, request: Request, receipt: Receipt) {
@@ -225,7 +252,7 @@ async fn what_became_of_a_refused_job_is_refused_with_it() {
     story.submit();
     let receipt = story.receipt().await;
     story.complete(10, receipt);
-    story.queue.send(SurveyQueue).await.unwrap();
+    story.supervisor.send(Survey).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     story.disk.is_slow.store(false, Ordering::Relaxed);
     story.hear_this(no_room(1)).await;
@@ -260,43 +287,37 @@ async fn submits_are_refused_at_once_while_nothing_has_room() {
     story.hear_this(done(10)).await;
 }
 
-/// The job of a fetch may have gone before the keeper comes to it.
+/// The index says that the job has ended, the disk doesn't yet: who asks is answered, and nobody is asked without end.
 #[actix::test]
-async fn a_body_that_has_gone_ends_nothing() {
-    let story = Story::begin();
-    story.keeper.send(Fetch { queue: story.queue.clone(), sequences: vec![99] }).await.unwrap();
-    assert!(story.keeper.send(Figures).await.is_ok());
-    assert!(story.queue.send(SurveyQueue).await.is_ok());
-}
-
-/// A job that has ended, if its number is odd.
-fn job(sequence: u64) -> StoredJob {
-    let finished = |outcome| StoredState::Finished { outcome, detail: None, at_ms: 1, forget_ms: u64::MAX };
-    let state = match sequence % 4 {
-        1 => finished(Outcome::Completed),
-        3 => finished(Outcome::Failed),
-        _ => StoredState::Queued,
-    };
-    StoredJob {
-        sequence,
-        id: JobId::from_text(&format!("job-{sequence}")).unwrap(),
-        kind: TypeName::unnamed(),
-        priority: 0,
-        body: Body::from(format!("\"{}\"", "b".repeat(sequence as usize % 100)).into_bytes()),
-        policy: Arc::new(Policy::durable()),
-        created_ms: 1,
-        born_ms: 1,
-        master: PeerName::from("http:test"),
-        progress: Progress { state, attempt: 0, deliveries: 0, priority: None, history: Vec::new() },
+async fn a_job_whose_end_has_no_room_is_as_the_disk_has_it() {
+    let mut story = Story::begin();
+    story.submit();
+    let (id, receipt) = (job(1).id, story.receipt().await);
+    story.hear_this(done(1)).await;
+    story.disk.is_stuck.store(true, Ordering::Relaxed);
+    story.complete(10, receipt);
+    // At first its queue knows it.
+    for request in 100.. {
+        story.say(Command::Manage { request, id: id.clone(), deed: Deed::Retry });
+        if story.hear(|notice| matches!(notice, Notice::Refused { .. })).await == no_room(request) {
+            break;
+        }
     }
-}
-
-fn jobs(count: u64) -> Vec<Record> {
-    (1..=count).map(|sequence| Record::Put(Box::new(job(sequence)))).collect()
-}
-
-fn note(key: &str, value: Option<&[u8]>) -> KeepNotes {
-    KeepNotes { notes: vec![(key.into(), value.map(Body::from))] }
+    let before = story.disk.commits.load(Ordering::Relaxed);
+    story.say(Command::Look { request: 20, id: id.clone() });
+    let looked = story.hear(|notice| matches!(notice, Notice::Report { request: 20, .. })).await;
+    let Notice::Report { report, .. } = looked else { unreachable!("it was looked for") };
+    assert_eq!(report.state(), JobState::Running);
+    story.say(Command::Watch { request: 21, id });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let tried = story.disk.commits.load(Ordering::Relaxed) - before;
+    assert!(tried <= 4, "it was tried {tried} times");
+    assert!(!story.heard.contains(&done(10)));
+    story.disk.is_stuck.store(false, Ordering::Relaxed);
+    story.hear_this(done(10)).await;
+    let watched = story.hear(|notice| matches!(notice, Notice::Report { request: 21, .. })).await;
+    let Notice::Report { report, .. } = watched else { unreachable!("it was looked for") };
+    assert_eq!(report.state(), JobState::Completed);
 }
 
 #[actix::test]
