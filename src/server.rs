@@ -35,7 +35,6 @@ use crate::web::desk::Reach;
 use crate::web::outside::{self, Beginning, Outside};
 use crate::web::pages::system::SettingLine;
 use crate::web::pages::vitals::About;
-use crate::web::processors::{Ending, Registry};
 use crate::web::safety::Safety;
 
 /// Why a server can't start: one line that says what, where, and what to do.
@@ -131,7 +130,6 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         Some(keeper) => keeper.send(WatchFigures).await.ok(),
         None => None,
     };
-    let registry = outside.as_ref().map(|outside| outside.registry.clone());
     let http = bound.http.zip(figures).zip(outside).map(|((listener, (statistics, _, snapshots)), outside)| {
         let names = settings.http_names.clone().into();
         let safety = Safety { token: token.clone(), names, address: listener.local_addr()?.ip() };
@@ -176,7 +174,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         listener.do_send(Close { peer: Peer::NONE, is_the_end: true });
     }
     tokio::select! {
-        () = drain(&supervisor, keeper.as_ref(), registry, http, settings.drain) => {}
+        () = drain(&supervisor, keeper.as_ref(), http, settings.drain) => {}
         _ = terminate.recv() => warn!("a second signal: stopping now"),
         _ = interrupt.recv() => warn!("a second signal: stopping now"),
     }
@@ -306,7 +304,6 @@ fn start(
 async fn drain(
     supervisor: &Addr<Supervisor>,
     keeper: Option<&Addr<Keeper>>,
-    registry: Option<Addr<Registry>>,
     http: Option<web::Front>,
     patience: Duration,
 ) {
@@ -314,9 +311,6 @@ async fn drain(
     supervisor.do_send(Drain { idle });
     if timeout(patience, is_idle).await.is_err() {
         warn!("jobs still run after the drain time (--drain): they end with their connections");
-    }
-    if let Some(registry) = registry {
-        registry.do_send(Ending);
     }
     let (alone, is_alone) = oneshot::channel();
     supervisor.do_send(CloseAll { alone });

@@ -24,7 +24,5 @@ mod verdict;
 
 pub use card::{Card, MAX_CONCURRENCY, Meta, Registration, invalid_url};
 pub use processor::Complete;
-pub use registry::{
-    Ending, FindStranger, Register, Registered, Registry, ShowMeta, TakeWord, Unregister, unknown_processor,
-};
+pub use registry::{FindStranger, Register, Registered, Registry, ShowMeta, TakeWord, Unregister, unknown_processor};
 pub use verdict::error_text;

@@ -579,7 +579,7 @@ impl Handler<Close> for Processor {
 
     /// The server ends, or an operator doesn't want the processor until it registers again: calls that wait for an answer end and
     /// their items go back. What it has accepted stays its own in the next process; an operator's is taken back by the registry.
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+    fn handle(&mut self, Close { is_the_end, .. }: Close, ctx: &mut Self::Context) {
         let calls: Vec<JobId> =
             self.in_hand.iter().filter(|(_, item)| item.call.is_some()).map(|(id, _)| id.clone()).collect();
         for id in calls {
@@ -588,7 +588,7 @@ impl Handler<Close> for Processor {
             }
         }
         self.keep_counts();
-        self.registry.do_send(Left { id: self.card().id.clone(), processor: ctx.address() });
+        self.registry.do_send(Left { id: self.card().id.clone(), processor: ctx.address(), is_the_end });
         self.leave(ctx);
     }
 }

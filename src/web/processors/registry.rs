@@ -52,8 +52,6 @@ pub struct Registry {
     worked: HashSet<TypeName>,
     /// This manager's id.
     id: String,
-    /// Processors that are disconnected from now on keep what they have accepted.
-    is_ending: bool,
     started: Instant,
     usage: Usage,
 }
@@ -97,7 +95,6 @@ impl Registry {
             call_backs: 0,
             worked,
             id,
-            is_ending: false,
             started: Instant::now(),
             usage: Usage::new(),
         }
@@ -329,36 +326,25 @@ impl Handler<Unregister> for Registry {
     }
 }
 
-/// The server ends: what processors have accepted stays their own in the next process, also where they are disconnected now.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Ending;
-
-impl Handler<Ending> for Registry {
-    type Result = ();
-
-    fn handle(&mut self, Ending: Ending, _: &mut Self::Context) {
-        self.is_ending = true;
-    }
-}
-
 /// A processor was disconnected: it is known again when it registers again, or after a restart.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Left {
     pub(super) id: TypeName,
     pub(super) processor: Addr<Processor>,
+    /// The server ends: what it has accepted stays its own in the next process.
+    pub(super) is_the_end: bool,
 }
 
 impl Handler<Left> for Registry {
     type Result = ();
 
-    fn handle(&mut self, Left { id, processor }: Left, _: &mut Self::Context) {
+    fn handle(&mut self, Left { id, processor, is_the_end }: Left, _: &mut Self::Context) {
         // Another one may have its id by now.
         if self.processors.get(&id).is_none_or(|entry| entry.address != processor) {
             return;
         }
-        if self.is_ending {
+        if is_the_end {
             self.forget(&id);
         } else {
             self.remove(&id, Retire::Removed);
