@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::scene::{MASTER, Scene, WORKER};
-use crate::core::command::{Answer, IdEvent, Notice, Outbox, Refusal};
+use crate::core::command::{Answer, Command, IdEvent, Notice, Outbox, Refusal};
 use crate::core::record::{Record, StoredJob};
 use crate::core::{Body, JobId, Policy};
 
@@ -35,7 +35,7 @@ fn a_running_job_is_withdrawn() {
     let mut scene = Scene::new(true);
     let id = scene.submit(Policy::durable());
     let receipt = scene.take();
-    scene.say(crate::core::Command::Leave { types: Vec::new() });
+    scene.say(Command::Leave { types: Vec::new() });
     refuse(&mut scene, &id);
     assert_eq!(scene.out.notices, [(WORKER, Notice::Withdrawn { receipt }), (MASTER, REFUSED)]);
     scene.out.notices.clear();
@@ -68,6 +68,23 @@ fn later_words_about_it_are_never_said() {
     assert_eq!((scene.out.records.as_slice(), scene.out.held.as_slice()), ([].as_slice(), [].as_slice()));
     let refused = Notice::Refused { request: 0, refusal: Refusal::DiskFull };
     assert_eq!(scene.out.notices, [(MASTER, REFUSED), (WORKER, refused)]);
+}
+
+/// Whoever watches such a job doesn't wait for ever, be it still there or ended.
+#[test]
+fn who_watches_it_is_answered() {
+    for ends in [false, true] {
+        let mut scene = Scene::new(true);
+        let id = scene.submit(Policy::durable());
+        let receipt = scene.take();
+        scene.say(Command::Watch { request: 9, id: id.clone() });
+        if ends {
+            scene.answer(receipt, Answer::Complete(Body::from(&b"1"[..])));
+        }
+        refuse(&mut scene, &id);
+        let refused = (WORKER, Notice::Refused { request: 9, refusal: Refusal::DiskFull });
+        assert_eq!(scene.out.notices.iter().filter(|word| **word == refused).count(), 1, "{:?}", scene.out.notices);
+    }
 }
 
 /// A job that failed, as the archive has it.

@@ -97,7 +97,9 @@ impl Queue {
             Record::Change { sequence, .. } => !numbers.contains(sequence),
             Record::Put(_) | Record::Remove { .. } | Record::Note { .. } => true,
         });
+        let (mut told, mut unseen) = (HashSet::new(), Vec::new());
         for (id, sequence) in refused {
+            unseen.extend(self.watchers.remove(sequence).unwrap_or_default());
             let was = self.revived.remove(sequence);
             if let Some(key) = self.find(id).filter(|key| self.jobs[*key as usize].sequence == *sequence) {
                 self.take_back(key, was, out);
@@ -109,10 +111,23 @@ impl Queue {
         let Outbox { notices, held: new, .. } = out;
         for words in held.iter_mut().chain([new]) {
             for Held { peer, notice, .. } in words.extract_if(.., |held| numbers.contains(&held.sequence)) {
-                if let Notice::Done { request, .. } = notice {
-                    notices.push((peer, Notice::Refused { request, refusal: Refusal::DiskFull }));
+                match notice {
+                    Notice::Done { request, .. } => {
+                        told.insert((peer, request));
+                        notices.push((peer, Notice::Refused { request, refusal: Refusal::DiskFull }));
+                    }
+                    Notice::Report { request, .. } => unseen.push((peer, request)),
+                    Notice::Ended { .. }
+                    | Notice::Refused { .. }
+                    | Notice::Assigned(_)
+                    | Notice::Withdrawn { .. }
+                    | Notice::Lost { .. } => {}
                 }
             }
+        }
+        // Who watches what it submitted has one answer.
+        for (peer, request) in unseen.into_iter().filter(|unseen| !told.contains(unseen)) {
+            notices.push((peer, Notice::Refused { request, refusal: Refusal::DiskFull }));
         }
     }
 
@@ -133,7 +148,6 @@ impl Queue {
             Some(Revived { outcome, was_counted: true }) => *self.census.of(outcome) += 1,
             Some(Revived { was_counted: false, .. }) | None => self.census.accepted -= 1,
         }
-        self.watchers.remove(&self.jobs[key as usize].sequence);
         self.masters.unlink(&mut self.jobs, key);
         let job = self.remove(key);
         out.ids.push(if was.is_some() { archived(job) } else { freed(job) });
