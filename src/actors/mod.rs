@@ -12,6 +12,7 @@
 //! | message | from | to |
 //! |---|---|---|
 //! | [`supervisor::Letter`] | connection, whoever else is a peer | supervisor, by its inbox: it has come, what it asks (one batch a turn), it has gone |
+//! | [`supervisor::Letter`] | queue | supervisor: what became of ids, before the notices of the same turn |
 //! | [`queue::Introduce`], [`queue::LosePeer`] | supervisor | queue |
 //! | [`queue::Work`] | supervisor | queue: the batches of a turn |
 //! | [`crate::core::Notice`] | queue, supervisor | connection, by its inbox: what it hears |

@@ -9,16 +9,17 @@ use log::error;
 use super::Contact;
 use super::alarm::Alarm;
 use super::clock::Clock;
+use super::inbox::Inbox;
 use super::keeper::{Commit, Fetch, Heard, Keeper};
 use super::shelf::{self, Shelf};
 use super::statistics::{Reporter, Reports};
-use super::supervisor::{EXIT_FAILED, Obituary, QueueDrained, Supervisor};
+use super::supervisor::{EXIT_FAILED, Letter, Obituary, QueueDrained, Supervisor};
 use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
 use crate::core::record::StoredJob;
 use crate::core::{
     Away, Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Notice, Now, Outbox, Peer, Queue,
-    Request, SharedIndex,
+    Request,
 };
 
 /// A queue and the peers it knows.
@@ -34,7 +35,7 @@ pub struct QueueActor {
     /// Peers that hear something at the end of this turn.
     told: Vec<Peer>,
     /// Where it gives back ids.
-    index: SharedIndex,
+    letters: Arc<Inbox<Letter>>,
     supervisor: Addr<Supervisor>,
     keeper: Option<Addr<Keeper>>,
     /// What each commit under way lets be said, in order.
@@ -56,7 +57,7 @@ impl QueueActor {
     pub fn new(
         queue: Queue,
         outbox: Outbox,
-        index: SharedIndex,
+        letters: Arc<Inbox<Letter>>,
         clock: Clock,
         supervisor: Addr<Supervisor>,
         keeper: Option<Addr<Keeper>>,
@@ -71,7 +72,7 @@ impl QueueActor {
             peers: PeerMap::default(),
             outbox,
             told: Vec::new(),
-            index,
+            letters,
             supervisor,
             keeper,
             held: VecDeque::new(),
@@ -102,11 +103,13 @@ impl QueueActor {
         }
     }
 
-    /// Ids first: a master that hears of its job's end may use the id at once.
+    /// Ids first: a master that hears of its job's end may use the id at once. Their letter also wakes the supervisor ahead of the
+    /// peers, which matters: when queues freed ids in an index that they shared with it, the batches of masters fell apart, and 64
+    /// masters with 16 workers took 1.50 writes a job instead of 1.19.
     fn speak(&mut self) {
         if !self.outbox.ids.is_empty() {
-            let (mut index, number) = (self.index.borrow_mut(), self.queue.number());
-            self.outbox.ids.drain(..).for_each(|event| index.hear(number, event));
+            let events = std::mem::replace(&mut self.outbox.ids, shelf::ID_EVENTS.with(Shelf::take));
+            self.letters.put(Letter::Ids { queue: self.queue.number(), events });
         }
         for (peer, notice) in self.outbox.notices.drain(..) {
             // Whoever has left hears nothing.

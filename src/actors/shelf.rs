@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use super::statistics::Entry;
 use super::supervisor::Letter;
-use crate::core::{Batch, Command, Notice, Peer};
+use crate::core::{Batch, Command, IdEvent, Notice, Peer};
 
 /// A shelf has room for so many lists …
 const MOST: usize = 128;
@@ -23,6 +23,8 @@ thread_local! {
     pub static NOTICES: Shelf<(Peer, Notice)> = const { Shelf::new() };
     /// What a queue gets in a turn.
     pub static BATCHES: Shelf<Batch> = const { Shelf::new() };
+    /// What the supervisor hears of ids.
+    pub static ID_EVENTS: Shelf<IdEvent> = const { Shelf::new() };
     /// What the supervisor hears.
     pub static LETTERS: Shelf<Letter> = const { Shelf::new() };
     /// What the statistics hear.

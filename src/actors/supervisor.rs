@@ -22,7 +22,8 @@ use crate::core::job::PeerMap;
 use crate::core::record::{StoredJob, StoredState};
 use crate::core::restarts::Restarts;
 use crate::core::{
-    Batch, Bereaved, Census, Introduction, JobId, Notice, Outbox, Peer, Queue, QueueNo, Router, Routes, TypeName,
+    Batch, Bereaved, Census, IdEvent, Introduction, JobId, Notice, Outbox, Peer, Queue, QueueNo, Router, Routes,
+    TypeName,
 };
 
 /// Routes submit, join and respond between connections and queues.
@@ -119,9 +120,9 @@ impl Supervisor {
         if self.paused.remove(queue.kind()) {
             queue.set_paused(true);
         }
-        let (keeper, index) = (self.keeper.clone(), self.router.index());
+        let (keeper, letters) = (self.keeper.clone(), self.inbox.clone());
         let reports = self.statistics.as_ref().map(|(_, reports)| reports.clone());
-        let address = QueueActor::new(queue, outbox, index, self.clock, ctx.address(), keeper, reports).start();
+        let address = QueueActor::new(queue, outbox, letters, self.clock, ctx.address(), keeper, reports).start();
         if self.drain.is_some() {
             address.do_send(DrainQueue);
         }
@@ -239,6 +240,13 @@ pub enum Letter {
     Asks(Batch),
     /// It has gone.
     Gone(Peer),
+    /// What became of ids in a turn of a queue.
+    Ids {
+        /// The queue.
+        queue: QueueNo,
+        /// The events.
+        events: Vec<IdEvent>,
+    },
 }
 
 /// A peer has come.
@@ -263,6 +271,7 @@ impl Handler<Bell> for Supervisor {
                 Letter::Came(came) => self.welcome(*came),
                 Letter::Asks(batch) => self.route(batch, ctx),
                 Letter::Gone(peer) => self.lose(peer),
+                Letter::Ids { queue, events } => self.hear_of_ids(queue, events),
             }
         }
         self.inbox.put_back(letters);
@@ -279,6 +288,13 @@ impl Supervisor {
     pub(super) fn route(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.router.route(batch, &mut self.routes);
         self.carry_out(ctx);
+    }
+
+    fn hear_of_ids(&mut self, queue: QueueNo, mut events: Vec<IdEvent>) {
+        for event in events.drain(..) {
+            self.router.hear(queue, event);
+        }
+        shelf::ID_EVENTS.with(|shelf| shelf.put(events));
     }
 
     fn lose(&mut self, peer: Peer) {

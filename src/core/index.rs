@@ -1,19 +1,13 @@
 //! What is taken, over all queues: ids, and the bytes that jobs hold.
 //!
-//! The router takes, and each queue gives back what its own jobs no longer need, at the end of its turn and before it says a
-//! word: a master that hears of its job's end may use the id at once. So the index is shared by them, and not told by messages:
-//! one for each turn of each queue was a tenth of what a job cost where jobs are dealt over thousands of types.
+//! The router takes; each queue gives back what its own jobs no longer need, at the end of its turn and before it says a word to
+//! peers: a master that hears of its job's end may use the id at once.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, hash_map};
-use std::rc::Rc;
 
 use super::command::IdEvent;
 use super::ids::{Ids, Took};
 use super::job::{JobId, QueueNo};
-
-/// The index as the router and its queues have it: they live on one thread.
-pub type SharedIndex = Rc<RefCell<Index>>;
 
 /// Which ids are taken, and what each queue holds.
 #[derive(Default, Debug)]

@@ -24,7 +24,7 @@
 //! | `retry` | how long to wait before the next attempt |
 //! | `census` | the conservation law, counted |
 //! | `ids` | which ids are taken, over all queues |
-//! | `index` | what is taken: ids and bytes, shared by the router and the queues |
+//! | `index` | what is taken over all queues: ids and bytes |
 //! | `router` | where every request goes |
 //! | `restarts` | how often queues may die |
 //! | `recovery` | a server's queues, made again at start |
@@ -67,7 +67,6 @@ pub use command::{
 };
 pub use deadlines::{Moment, Now};
 pub use demand::Demand;
-pub use index::SharedIndex;
 pub use job::{Body, JobId, OnMasterGone, Peer, PeerName, Policy, QueueNo, Request, TypeName};
 pub use limits::Limits;
 pub use queue::{Away, Bereaved, Holding, Queue, Standing};

@@ -33,7 +33,7 @@ impl Recovery {
         self.open();
         self.queues[queue as usize].restore(self.now, job, body_bytes, &mut self.outbox);
         for event in self.outbox.ids.drain(..) {
-            self.router.index().borrow_mut().hear(queue, event);
+            self.router.hear(queue, event);
         }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::command::{Batch, Command, Deed, Notice, Refusal, Submission, weight};
+use super::command::{Batch, Command, Deed, IdEvent, Notice, Refusal, Submission, weight};
 use super::ids::{ARCHIVE, Took};
-use super::index::SharedIndex;
+use super::index::Index;
 use super::job::{JobId, Peer, PeerMap, PeerName, QueueNo, Request, TypeName};
 use super::limits::Limits;
 use super::record::StoredJob;
@@ -19,7 +19,7 @@ pub struct Router {
     last_type: Option<(TypeName, QueueNo)>,
     /// The types by their queues' numbers.
     kinds: Vec<TypeName>,
-    index: SharedIndex,
+    index: Index,
     peers: PeerMap<Standing>,
     next_sequence: u64,
     draining: bool,
@@ -92,7 +92,7 @@ impl Router {
             by_type: HashMap::new(),
             last_type: None,
             kinds: Vec::new(),
-            index: SharedIndex::default(),
+            index: Index::default(),
             peers: PeerMap::default(),
             next_sequence: 1,
             draining: false,
@@ -101,26 +101,26 @@ impl Router {
         }
     }
 
-    /// What its queues give back as their jobs end.
-    pub fn index(&self) -> SharedIndex {
-        self.index.clone()
+    /// What a queue says of its jobs' ids. To be heard before what is said to peers in the same turn of the queue.
+    pub fn hear(&mut self, queue: QueueNo, event: IdEvent) {
+        self.index.hear(queue, event);
     }
 
     /// A job that the store gave back at start; gives its queue, which is new if `routes` says so.
     pub fn adopt(&mut self, id: &JobId, kind: &TypeName, sequence: u64, bytes: usize, routes: &mut Routes) -> QueueNo {
         let queue = self.open_anyway(kind, routes);
-        self.index.borrow_mut().adopt(id, queue, sequence, weight(id, bytes));
+        self.index.adopt(id, queue, sequence, weight(id, bytes));
         queue
     }
 
     /// The id of a job in the store's archive.
     pub fn adopt_archived(&mut self, id: &JobId, sequence: u64) {
-        self.index.borrow_mut().ids.take(id, ARCHIVE, sequence);
+        self.index.ids.take(id, ARCHIVE, sequence);
     }
 
     /// The archive has let go of a job's record. If the job was retried meanwhile it lives on, and its id is its own.
     pub fn archive_forgot(&mut self, id: &JobId, sequence: u64) {
-        let ids = &mut self.index.borrow_mut().ids;
+        let ids = &mut self.index.ids;
         if ids.is_at(id, sequence, ARCHIVE) {
             ids.free(id, sequence);
         }
@@ -178,7 +178,7 @@ impl Router {
     pub fn queue_died(&mut self, queue: QueueNo) -> Vec<Peer> {
         self.by_type.retain(|_, other| *other != queue);
         self.last_type = None;
-        self.index.borrow_mut().queue_died(queue);
+        self.index.queue_died(queue);
         let mut peers = Vec::new();
         for (peer, standing) in &mut self.peers {
             strike(&mut standing.joined, queue);
@@ -197,13 +197,13 @@ impl Router {
         }
         let queue = self.open_anyway(&job.kind, routes);
         let bytes = weight(&job.id, job.body.len());
-        self.index.borrow_mut().bring_back(&job.id, queue, job.sequence, bytes);
+        self.index.bring_back(&job.id, queue, job.sequence, bytes);
         Some(queue)
     }
 
     /// Whether this very job lives in the archive.
     pub fn is_archived(&self, id: &JobId, sequence: u64) -> bool {
-        self.index.borrow().ids.is_at(id, sequence, ARCHIVE)
+        self.index.ids.is_at(id, sequence, ARCHIVE)
     }
 
     /// The queue of this type.
@@ -218,7 +218,7 @@ impl Router {
 
     /// The queues that have jobs in memory, the one with the newest job first: what no job of it is newer than, and its number.
     pub fn by_newest(&self) -> Vec<(u64, QueueNo)> {
-        self.index.borrow().by_newest()
+        self.index.by_newest()
     }
 
     /// What this peer does: the types that it works on with their queues, and how many jobs of it were accepted.
@@ -230,8 +230,7 @@ impl Router {
 
     /// How many jobs have an id taken, and the bytes they hold.
     pub fn load(&self) -> (usize, usize) {
-        let index = self.index.borrow();
-        (index.ids.len(), index.bytes())
+        (self.index.ids.len(), self.index.bytes())
     }
 
     fn target(&mut self, peer: Peer, command: &mut Command, routes: &mut Routes) -> QueueNo {
@@ -269,7 +268,7 @@ impl Router {
                 }
                 (Some(queue), deed) => {
                     if deed == Deed::Retry {
-                        self.index.borrow_mut().begin_retry(queue, id);
+                        self.index.begin_retry(queue, id);
                     }
                     queue
                 }
@@ -286,7 +285,7 @@ impl Router {
         let weight = submission.weight();
         self.check_room(&submission.id, weight)?;
         let queue = self.open(&submission.kind, &submission.id, routes)?;
-        let took = self.index.borrow_mut().take(&submission.id, queue, self.next_sequence, weight);
+        let took = self.index.take(&submission.id, queue, self.next_sequence, weight);
         match took {
             Took::Free => {}
             Took::GaveWay(old) => self.send(peer, old, Command::Forget { id: submission.id.clone() }, routes),
@@ -300,11 +299,11 @@ impl Router {
 
     /// The queue of the job with this id.
     fn holder(&self, id: &JobId) -> Option<QueueNo> {
-        self.index.borrow().ids.queue_of(id)
+        self.index.ids.queue_of(id)
     }
 
     fn check_room(&self, id: &JobId, weight: usize) -> Result<(), Refusal> {
-        let index = self.index.borrow();
+        let index = &self.index;
         let bytes = index.bytes().saturating_add(weight) as u64;
         if index.ids.live() >= self.limits.max_jobs || bytes > self.limits.max_bytes {
             return Err(Refusal::QueueFull);
@@ -326,7 +325,7 @@ impl Router {
         if self.by_type.len() >= self.limits.max_types {
             return Err(Refusal::QueueFull);
         }
-        if self.index.borrow().ids.is_taken(id) {
+        if self.index.ids.is_taken(id) {
             return Err(Refusal::IdExists);
         }
         Ok(self.open_anyway(kind, routes))
@@ -339,7 +338,7 @@ impl Router {
         }
         let queue = self.kinds.len() as QueueNo;
         self.kinds.push(kind.clone());
-        self.index.borrow_mut().open();
+        self.index.open();
         self.by_type.insert(kind.clone(), queue);
         routes.opened.push((queue, kind.clone()));
         queue
@@ -389,7 +388,7 @@ impl Router {
             | Command::Name { .. }
             | Command::Forget { .. } => unreachable!("only these are shelved"),
         };
-        let candidates = self.index.borrow().ids.sequences_of(&id, self.next_sequence);
+        let candidates = self.index.ids.sequences_of(&id, self.next_sequence);
         routes.shelved.push(Shelved { peer, request, id, command, candidates });
     }
 
@@ -412,7 +411,7 @@ impl Router {
     }
 
     fn is_alive(&self, queue: QueueNo) -> bool {
-        self.index.borrow().is_alive(queue)
+        self.index.is_alive(queue)
     }
 }
 
@@ -430,7 +429,6 @@ fn refuse(peer: Peer, request: Request, refusal: Refusal, routes: &mut Routes) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::IdEvent;
     use crate::core::job::OnMasterGone;
     use crate::core::{Answer, Body, Policy, Receipt};
 
@@ -495,7 +493,7 @@ mod tests {
         let join = Command::Join { request: 2, types: vec![TypeName::from_text("u").unwrap()] };
         assert_eq!(route(&mut router, vec![join]).notices, [full(2)]);
         let bytes = router.load().1;
-        router.index().borrow_mut().hear(0, IdEvent::Freed { id: JobId::from_text("a").unwrap(), sequence: 1, bytes });
+        router.hear(0, IdEvent::Freed { id: JobId::from_text("a").unwrap(), sequence: 1, bytes });
         assert_eq!(router.load(), (0, 0));
         assert_eq!(route(&mut router, vec![submit(3, "b", "t")]).batches.len(), 1);
         router.drain();
@@ -510,14 +508,14 @@ mod tests {
         let id = JobId::from_text("a").unwrap();
         let exists = |request| [(PEER, Notice::Refused { request, refusal: Refusal::IdExists })];
         route(&mut router, vec![submit(0, "a", "t")]);
-        router.index().borrow_mut().hear(0, IdEvent::Ended { id: id.clone(), sequence: 1, gives_way: true, bytes: 0 });
+        router.hear(0, IdEvent::Ended { id: id.clone(), sequence: 1, gives_way: true, bytes: 0 });
         for request in [1, 2] {
             route(&mut router, vec![Command::Manage { request, id: id.clone(), deed: Deed::Retry }]);
         }
         assert_eq!(route(&mut router, vec![submit(3, "a", "u")]).notices, exists(3));
-        router.index().borrow_mut().hear(0, IdEvent::RetryDecided { id: id.clone() });
+        router.hear(0, IdEvent::RetryDecided { id: id.clone() });
         assert_eq!(route(&mut router, vec![submit(4, "a", "u")]).notices, exists(4));
-        router.index().borrow_mut().hear(0, IdEvent::RetryDecided { id });
+        router.hear(0, IdEvent::RetryDecided { id });
         assert!(route(&mut router, vec![submit(5, "a", "u")]).notices.is_empty());
     }
 
@@ -535,18 +533,12 @@ mod tests {
         let mut router = router(Limits::default());
         let id = JobId::from_text("a").unwrap();
         let queue = router.adopt(&id, &TypeName::from_text("t").unwrap(), 1, 4, &mut Routes::default());
-        router
-            .index()
-            .borrow_mut()
-            .hear(queue, IdEvent::Archived { id: id.clone(), sequence: 1, bytes: weight(&id, 4) });
-        router.index().borrow_mut().bring_back(&id, queue, 1, weight(&id, 4));
+        router.hear(queue, IdEvent::Archived { id: id.clone(), sequence: 1, bytes: weight(&id, 4) });
+        router.index.bring_back(&id, queue, 1, weight(&id, 4));
         router.archive_forgot(&id, 1);
         let exists = [(PEER, Notice::Refused { request: 1, refusal: Refusal::IdExists })];
         assert_eq!(route(&mut router, vec![submit(1, "a", "t")]).notices, exists);
-        router
-            .index()
-            .borrow_mut()
-            .hear(queue, IdEvent::Archived { id: id.clone(), sequence: 1, bytes: weight(&id, 4) });
+        router.hear(queue, IdEvent::Archived { id: id.clone(), sequence: 1, bytes: weight(&id, 4) });
         router.archive_forgot(&id, 1);
         assert_eq!(router.load(), (0, 0));
     }
@@ -560,7 +552,7 @@ mod tests {
             router.adopt(&id, &kind, sequence, 4, &mut Routes::default());
         }
         for sequence in [1, 2] {
-            router.index().borrow_mut().hear(0, IdEvent::Freed { id: id.clone(), sequence, bytes: weight(&id, 4) });
+            router.hear(0, IdEvent::Freed { id: id.clone(), sequence, bytes: weight(&id, 4) });
         }
         assert_eq!(router.load(), (0, 0));
     }

@@ -173,7 +173,7 @@ impl Desk {
     }
 
     /// A job that goes into the archive at this very moment may be unknown to its queue, which the question reached, and known
-    /// to the store. The index says so before the queue answers, so a second question goes to the store.
+    /// to the store. The queue tells the supervisor so before it answers, so a second question goes to the store.
     async fn look_once(&self, id: JobId) -> Result<Report, Refusal> {
         let (seen, is_seen) = oneshot::channel();
         self.ask(Waiting::Sight(seen), |request| Command::Look { request, id });

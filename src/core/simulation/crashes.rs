@@ -266,7 +266,7 @@ impl World {
     fn turn(&mut self, number: usize, mut out: Outbox) {
         self.queues[number].settle(self.now, &mut out);
         for event in out.ids.drain(..) {
-            self.router.index().borrow_mut().hear(number as u32, event);
+            self.router.hear(number as u32, event);
         }
         if out.records.is_empty() {
             assert!(out.held.is_empty(), "words wait for nothing");

@@ -143,7 +143,7 @@ impl World {
                 }
                 Some(Letter::Ids(queue, events)) => {
                     for event in events {
-                        self.router.index().borrow_mut().hear(queue, event);
+                        self.router.hear(queue, event);
                     }
                 }
                 Some(Letter::Forgot(id, sequence)) => self.router.archive_forgot(&id, sequence),

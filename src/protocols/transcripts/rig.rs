@@ -356,7 +356,7 @@ impl House {
 
     fn tell(&mut self, out: Outbox, queue: QueueNo) {
         for event in out.ids {
-            self.router.index().borrow_mut().hear(queue, event);
+            self.router.hear(queue, event);
         }
         for (peer, notice) in out.notices {
             self.notify(Some(queue), peer, notice);
