@@ -267,10 +267,7 @@ fn route(criterion: &mut Criterion) {
                 for command in batch.commands {
                     let Command::Submit(job) = command else { unreachable!("only submits were routed") };
                     let bytes = job.weight();
-                    router
-                        .index()
-                        .borrow_mut()
-                        .hear(queue, IdEvent::Freed { id: job.id, sequence: job.sequence, bytes });
+                    router.hear(queue, IdEvent::Freed { id: job.id, sequence: job.sequence, bytes });
                 }
             }
             sequence += jobs;
