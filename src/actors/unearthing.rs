@@ -43,53 +43,32 @@ impl Supervisor {
         if !self.router.is_archived(&id, job.sequence) {
             return self.ask_again(peer, command, ctx);
         }
-        let StoredState::Finished { outcome, .. } = job.progress.state else {
-            return self.wait_for_room(peer, request, job, command, ctx);
+        // None: it has ended, but there is no room on the disk to say so. To everybody else it is as the disk has it.
+        let outcome = match job.progress.state {
+            StoredState::Finished { outcome, .. } => Some(outcome),
+            StoredState::Scheduled { .. } | StoredState::Queued | StoredState::Running { .. } => None,
         };
         match command {
+            Command::Watch { .. } if outcome.is_none() => {
+                ctx.run_later(LOOKED_AGAIN, move |supervisor, ctx| supervisor.ask_again(peer, command, ctx));
+            }
+            Command::Look { .. } | Command::Watch { .. } => {
+                self.tell(peer, Notice::Report { request, report: Box::new(Report::archived(job)) });
+            }
+            Command::AnswerById { .. } | Command::Manage { deed: Deed::Delete, .. } if outcome.is_none() => {
+                self.tell(peer, refused(request, Refusal::DiskFull));
+            }
             Command::AnswerById { ticket, answer, .. } => match ticket.judge(&job, &answer) {
                 Ok(()) => self.tell(peer, done(request)),
                 Err(refusal) => self.tell(peer, refused(request, refusal)),
             },
-            Command::Look { .. } | Command::Watch { .. } => {
-                self.tell(peer, Notice::Report { request, report: Box::new(Report::archived(job)) });
-            }
             Command::Manage { deed: Deed::Delete, .. } => self.discard(peer, request, &job, ctx),
             Command::Manage { .. } => match outcome {
-                Outcome::Failed | Outcome::Cancelled => self.requeue(peer, request, job, ctx),
-                Outcome::Completed => self.tell(peer, refused(request, Refusal::AlreadyCompleted)),
-                Outcome::Expired => self.tell(peer, refused(request, Refusal::AlreadyFinished)),
+                Some(Outcome::Failed | Outcome::Cancelled) => self.requeue(peer, request, job, ctx),
+                Some(Outcome::Completed) => self.tell(peer, refused(request, Refusal::AlreadyCompleted)),
+                Some(Outcome::Expired) => self.tell(peer, refused(request, Refusal::AlreadyFinished)),
+                None => self.tell(peer, refused(request, Refusal::DiskFull)),
             },
-            Command::Submit(_)
-            | Command::Join { .. }
-            | Command::Leave { .. }
-            | Command::Ready { .. }
-            | Command::Answer { .. }
-            | Command::Unwatch { .. }
-            | Command::Name { .. }
-            | Command::Forget { .. } => unreachable!("the router shelves only what asks of one job by its id"),
-        }
-    }
-
-    /// The job has ended, but there is no room on the disk to say so: to everybody else it is as the disk has it.
-    fn wait_for_room(
-        &mut self,
-        peer: Peer,
-        request: Request,
-        job: StoredJob,
-        command: Command,
-        ctx: &mut Context<Self>,
-    ) {
-        match command {
-            Command::Look { .. } => {
-                self.tell(peer, Notice::Report { request, report: Box::new(Report::archived(job)) });
-            }
-            Command::Watch { .. } => {
-                ctx.run_later(LOOKED_AGAIN, move |supervisor, ctx| supervisor.ask_again(peer, command, ctx));
-            }
-            Command::AnswerById { .. } | Command::Manage { .. } => {
-                self.tell(peer, refused(request, Refusal::DiskFull));
-            }
             Command::Submit(_)
             | Command::Join { .. }
             | Command::Leave { .. }

@@ -74,18 +74,7 @@ impl Outside {
         let (told, is_told) = oneshot::channel();
         Arbiter::new().spawn_fn(move || {
             let Beginning { reach, limits, allowed, own, check_every, notes } = beginning;
-            let rules = Rc::new(Rules::new(allowed, own));
-            let hall = Rc::new(Hall {
-                desk: Desk::start(reach.clone()),
-                reach,
-                limits,
-                client: Client::to_anybody(rules.clone()),
-                rules,
-                places: Places::default(),
-                check_every,
-                steps: RefCell::default(),
-                processors: RefCell::default(),
-            });
+            let hall = Rc::new(Hall::new(reach, limits, Rules::new(allowed, own), check_every));
             let registry = Registry::new(hall.clone(), &notes).start();
             let actions = Actions::new(hall, registry.clone(), &notes).start();
             // Whoever asked has given up: then nobody will ask anything.
@@ -96,6 +85,22 @@ impl Outside {
 }
 
 impl Hall {
+    /// What begins empty, for calls within these bounds and rules; processors are asked how they are each `check_every`.
+    pub fn new(reach: Reach, limits: Arc<Limits>, rules: Rules, check_every: Duration) -> Hall {
+        let rules = Rc::new(rules);
+        Hall {
+            desk: Desk::start(reach.clone()),
+            reach,
+            limits,
+            client: Client::to_anybody(rules.clone()),
+            rules,
+            places: Places::default(),
+            check_every,
+            steps: RefCell::default(),
+            processors: RefCell::default(),
+        }
+    }
+
     /// Keeps values over restarts; answers when they are on disk. Without a store there is nothing to keep.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! The registry and its processors over queues of the last process.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +15,8 @@ use crate::actors::supervisor::Supervisor;
 use crate::core::job::OnMasterGone;
 use crate::core::record::{Progress, StoredJob, StoredState};
 use crate::core::{Answer, JobId, Limits, Policy, Recovery, TypeName};
-use crate::web::actions::Places;
-use crate::web::desk::{Desk, Reach};
-use crate::web::outgoing::{Client, Rules};
+use crate::web::desk::Reach;
+use crate::web::outgoing::Rules;
 use crate::web::outside::{Hall, PROCESSOR, key, wall_ms};
 
 /// A job that the processor `p` has accepted.
@@ -56,18 +54,7 @@ fn hall(jobs: Vec<StoredJob>) -> Rc<Hall> {
     let supervisor = Supervisor::new(clock, router, queues, None);
     let (letters, doorman) = (supervisor.inbox(), Doorman::new(limits.clone(), Vec::new()));
     let reach = Reach { supervisor: supervisor.start(), letters, keeper: None, doorman };
-    let rules = Rc::new(Rules::new(Vec::new(), Vec::new()));
-    Rc::new(Hall {
-        desk: Desk::start(reach.clone()),
-        reach,
-        limits,
-        client: Client::to_anybody(rules.clone()),
-        rules,
-        places: Places::default(),
-        check_every: Duration::from_secs(3_600),
-        steps: RefCell::default(),
-        processors: RefCell::default(),
-    })
+    Rc::new(Hall::new(reach, limits, Rules::new(Vec::new(), Vec::new()), Duration::from_secs(3_600)))
 }
 
 /// The registry there, which knows `p`.
