@@ -82,14 +82,23 @@ impl Scene {
         self.out.ids.clear();
     }
 
+    /// Hands of the worker are free; gives the queues that heard of it.
+    fn free(&mut self, hands: u32, answered: Option<QueueNo>) -> Vec<QueueNo> {
+        let (mut commands, mut queues) = (Vec::new(), Vec::new());
+        self.worker.demand.free(hands, answered, &mut commands);
+        for command in commands {
+            if let Command::Ready { queue } = command {
+                self.say(queue, WORKER, command);
+                queues.push(queue);
+            }
+        }
+        queues
+    }
+
     /// The worker completes a job; gives the queues that heard of its free hand.
     fn complete(&mut self) -> Vec<QueueNo> {
         let receipt = self.hand.pop().expect("the worker has a job");
-        let mut queues = self.worker.demand.free(1);
-        queues.retain(|queue| *queue != receipt.queue);
-        for queue in &queues {
-            self.say(*queue, WORKER, Command::Ready { queue: *queue });
-        }
+        let mut queues = self.free(1, Some(receipt.queue));
         let answer = Answer::Complete(self.body.clone());
         self.say(receipt.queue, WORKER, Command::Answer { request: 0, receipt, answer });
         queues.push(receipt.queue);
@@ -190,9 +199,7 @@ fn lease_over(criterion: &mut Criterion) {
             scene.now.at = alarm;
             scene.queues[0].tick(scene.now, &mut scene.out);
             scene.hand.clear();
-            for queue in scene.worker.demand.free(leases as u32) {
-                scene.say(queue, WORKER, Command::Ready { queue });
-            }
+            scene.free(leases as u32, None);
             scene.settle(0);
         });
     });

@@ -30,8 +30,7 @@ impl Handler<List> for Supervisor {
     type Result = ResponseFuture<Found>;
 
     fn handle(&mut self, List { kind, browse }: List, ctx: &mut Self::Context) -> Self::Result {
-        // What was asked before goes first.
-        self.send_batches();
+        self.catch_up(ctx);
         let mut queues = self.router.by_newest();
         if let Some(kind) = &kind {
             let only = self.router.queue_of(kind);
@@ -111,7 +110,8 @@ struct Addresses {
 impl Handler<Addresses> for Supervisor {
     type Result = MessageResult<Addresses>;
 
-    fn handle(&mut self, Addresses { queues }: Addresses, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Addresses { queues }: Addresses, ctx: &mut Self::Context) -> Self::Result {
+        self.catch_up(ctx);
         MessageResult(queues.into_iter().map(|queue| self.address_of(queue)).collect())
     }
 }

@@ -21,7 +21,7 @@ use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
-use super::inbox::{Bell, Inbox};
+use super::inbox::Inbox;
 use super::link::PeerLink;
 use super::listener::Place;
 use super::shelf::{self, Shelf};
@@ -29,7 +29,7 @@ use super::socket::Socket;
 use super::supervisor::{Letter, PeerCame};
 use super::turn::{self, Settle};
 use super::{Close, Contact};
-use crate::core::{Batch, Command, Demand, Introduction, Limits, Peer, PeerName};
+use crate::core::{Batch, Command, Demand, Introduction, Limits, Notice, Peer, PeerName};
 use crate::protocols::{Session, Turn};
 
 /// One read takes at most so much.
@@ -125,7 +125,7 @@ impl<S: Session> Connection<S> {
         let session = S::new(&shared, &limits, &demand);
         Connection::create(|ctx: &mut Context<Self>| {
             let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS, outlives: false };
-            let contact = Contact::to(ctx.address());
+            let contact = Contact::of(ctx.address().recipient());
             let came = PeerCame { peer, who, address: None, contact: contact.clone() };
             supervisor.put(Letter::Came(Box::new(came)));
             Connection {
@@ -149,11 +149,20 @@ impl<S: Session> Connection<S> {
         });
     }
 
+    fn hear(&mut self, mut notices: Vec<(Peer, Notice)>) {
+        // One that has left hears nothing: to write to a side that is shut would cut off what was said before.
+        if self.link.is_some() && !notices.is_empty() {
+            let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
+            turn.out.reserve(notices.len() * USUAL_FRAME);
+            for (_, notice) in notices.drain(..) {
+                self.session.hear(notice, &mut turn);
+            }
+        }
+        self.contact.notices.put_back(notices);
+    }
+
     /// Reads what there is, within the bounds of a turn. False when the peer has gone.
     fn read(&mut self, wake: &mut Wake<'_>) -> bool {
-        if self.commands.capacity() == 0 {
-            self.commands = shelf::COMMANDS.with(Shelf::take);
-        }
         if self.blocked {
             self.parse_tail();
         }
@@ -200,6 +209,9 @@ impl<S: Session> Connection<S> {
         }
         let mut chunk = ReadBuf::new(buffer);
         std::task::ready!(self.socket.poll_read(wake, &mut chunk))?;
+        if self.commands.capacity() == 0 {
+            self.commands = shelf::COMMANDS.with(Shelf::take);
+        }
         let chunk = chunk.filled();
         if self.tail.is_empty() {
             let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
@@ -239,11 +251,15 @@ impl<S: Session> Connection<S> {
     }
 
     fn ask(&mut self) {
+        if self.commands.capacity() == 0 {
+            return;
+        }
         let commands = std::mem::take(&mut self.commands);
-        if commands.is_empty() {
-            shelf::COMMANDS.with(|shelf| shelf.put(commands));
-        } else if let Some(link) = &self.link {
-            link.supervisor.put(Letter::Asks(Batch { peer: link.peer, commands }));
+        match &self.link {
+            Some(link) if !commands.is_empty() => {
+                link.supervisor.put(Letter::Asks(Batch { peer: link.peer, commands }));
+            }
+            Some(_) | None => shelf::COMMANDS.with(|shelf| shelf.put(commands)),
         }
     }
 
@@ -285,6 +301,9 @@ impl<S: Session> Connection<S> {
 
     /// Whether the peer was too slow.
     fn is_late(&mut self, wake: &mut Wake<'_>) -> bool {
+        if self.frame_since.is_none() && self.stalled_since.is_none() && self.ending.is_none() {
+            return false;
+        }
         let frame = self.frame_since.map(|since| since + self.limits.frame_timeout);
         let write = self.stalled_since.map(|since| since + self.limits.write_timeout);
         let ending = self.ending.map(|ending| match ending {
@@ -313,6 +332,7 @@ impl<S: Session> Connection<S> {
 
     fn leave(&mut self) {
         if self.link.take().is_some() {
+            self.contact.notices.close();
             self.session.gone();
         }
     }
@@ -366,6 +386,8 @@ impl<S: Session> Actor for Connection<S> {
 
 impl<S: Session> Settle for Connection<S> {
     fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut Wake<'_>) {
+        let notices = self.contact.notices.read(wake);
+        self.hear(notices);
         let mut alive = true;
         let mut paused = false;
         if self.ending.is_none() {
@@ -391,28 +413,11 @@ impl<S: Session> Settle for Connection<S> {
     }
 }
 
-impl<S: Session> Handler<Bell> for Connection<S> {
-    type Result = ();
-
-    fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
-        let mut notices = self.contact.notices.take();
-        if self.link.is_none() {
-            // It has left. To write to a side that is shut would cut off what was said before.
-            return self.contact.notices.put_back(notices);
-        }
-        let mut turn = Turn { out: &mut self.out, commands: &mut self.commands };
-        turn.out.reserve(notices.len() * USUAL_FRAME);
-        for (_, notice) in notices.drain(..) {
-            self.session.hear(notice, &mut turn);
-        }
-        self.contact.notices.put_back(notices);
-    }
-}
-
 impl<S: Session> Handler<Close> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, Close { is_the_end, .. }: Close, _: &mut Self::Context) {
+        self.hear(self.contact.notices.take());
         if is_the_end { self.begin_to_end() } else { self.end() }
     }
 }

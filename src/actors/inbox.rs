@@ -1,117 +1,112 @@
 //! What waits for an actor's next turn: a list that anybody may add to, from any thread.
 //!
-//! The first entry rings a bell, one message that wakes the actor, and it reads all there is by then. So however many speak to it in
-//! a turn, it costs one message. A message takes two allocations and a place in the run queue, an entry here next to nothing, and
-//! thousands of queues have something to say to the same few masters.
+//! The first entry wakes the actor, which reads all there is when it settles. So however many speak to it in a turn, that costs one
+//! wake and no message. A message takes two allocations and a walk through actix's mailbox, an entry next to nothing: with messages
+//! for what is here a job cost 7 % more CPU (64 masters, 16 jobs each, 64 workers), and one of 10,000 types 12 %.
 //!
-//! An entry comes with the bell of those before it, so it may overtake a message that its sender sent earlier, never fall behind
-//! one that was sent later.
+//! An entry may overtake a message that its sender sent earlier. It must not fall behind one that was sent later, so whoever has an
+//! inbox reads it ([`Inbox::take`]) before it handles a message to which that matters.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context as Wake, Waker};
 use std::thread::LocalKey;
-
-use actix::{Message, Recipient};
 
 use super::shelf::Shelf;
 
 /// Entries for an actor.
 pub struct Inbox<T: 'static> {
-    list: Mutex<Vec<T>>,
+    line: Mutex<Line<T>>,
     /// Where its lists come from, and go when they are read.
     shelf: &'static LocalKey<Shelf<T>>,
-    /// The actor, once it is there.
-    bell: OnceLock<Recipient<Bell>>,
 }
 
-/// There is something in your inbox.
-#[derive(Message, Clone, Copy, Debug)]
-#[rtype(result = "()")]
-pub struct Bell;
+struct Line<T> {
+    entries: Vec<T>,
+    /// The actor's task, once it has looked.
+    reader: Option<Waker>,
+    is_closed: bool,
+}
 
 impl<T> Inbox<T> {
     /// An empty one that nobody reads yet.
     pub fn new(shelf: &'static LocalKey<Shelf<T>>) -> Inbox<T> {
-        Inbox { list: Mutex::default(), shelf, bell: OnceLock::new() }
-    }
-
-    /// From now on this actor reads it.
-    pub fn open(&self, actor: Recipient<Bell>) {
-        self.bell.get_or_init(|| actor);
-        let mut list = self.list();
-        self.ring_after(0, &mut list);
+        Inbox { line: Mutex::new(Line { entries: Vec::new(), reader: None, is_closed: false }), shelf }
     }
 
     /// Adds an entry. Where the actor has gone, it goes, too.
     pub fn put(&self, entry: T) {
-        let mut list = self.list();
-        let before = list.len();
-        if list.capacity() == 0 {
-            *list = self.shelf.with(Shelf::take);
+        let mut line = self.line();
+        if line.is_closed {
+            return;
         }
-        list.push(entry);
-        self.ring_after(before, &mut list);
-    }
-
-    /// Adds entries that are read together, and leaves an empty list.
-    pub fn put_all(&self, entries: &mut Vec<T>) {
-        let mut list = self.list();
-        let before = list.len();
-        if before == 0 {
-            std::mem::swap(&mut *list, entries);
-        } else {
-            list.append(entries);
+        if line.entries.capacity() == 0 {
+            line.entries = self.shelf.with(Shelf::take);
         }
-        self.ring_after(before, &mut list);
-    }
-
-    /// Rings for what came behind the first `before` entries: for the first of all, and now and then when many are not read, to
-    /// notice that nobody reads any more. Under the lock: whoever adds an entry behind others may count on their bell being in the
-    /// mailbox already.
-    fn ring_after(&self, before: usize, list: &mut Vec<T>) {
-        let is_first = before == 0 && !list.is_empty();
-        let are_many = list.len() / MANY > before / MANY;
-        match self.bell.get() {
-            Some(bell) if is_first || are_many => {
-                if bell.connected() {
-                    bell.do_send(Bell);
-                } else {
-                    *list = Vec::new();
-                }
-            }
-            Some(_) | None => {}
+        line.entries.push(entry);
+        // Under the lock: whoever adds behind others may count on the actor having been woken.
+        if let (1, Some(reader)) = (line.entries.len(), &line.reader) {
+            reader.wake_by_ref();
         }
     }
 
-    /// Reads all there is, in order. The list has to be put back.
+    /// Whether something is there. The next entry after none wakes the actor.
+    pub fn attend(&self, wake: &Wake<'_>) -> bool {
+        let mut line = self.line();
+        line.attend(wake);
+        !line.entries.is_empty()
+    }
+
+    /// Takes all there is, in order, when the actor settles. The next entry wakes it. The list has to be put back.
+    pub fn read(&self, wake: &Wake<'_>) -> Vec<T> {
+        let mut line = self.line();
+        line.attend(wake);
+        std::mem::take(&mut line.entries)
+    }
+
+    /// Takes all there is, in order, within a turn. The list has to be put back.
     pub fn take(&self) -> Vec<T> {
-        std::mem::take(&mut *self.list())
+        std::mem::take(&mut self.line().entries)
     }
 
     /// Puts back a list that was read, for the next entries.
     pub fn put_back(&self, list: Vec<T>) {
-        self.shelf.with(|shelf| shelf.put(list));
+        if list.capacity() > 0 {
+            self.shelf.with(|shelf| shelf.put(list));
+        }
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<T>> {
+    /// The actor has gone: nobody reads any more.
+    pub fn close(&self) {
+        let mut line = self.line();
+        *line = Line { entries: Vec::new(), reader: None, is_closed: true };
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line<T>> {
         // Whoever panicked here had added its entry or not: the list is whole.
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An inbox with so many entries rings again.
-const MANY: usize = 1_024;
+impl<T> Line<T> {
+    fn attend(&mut self, wake: &Wake<'_>) {
+        if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(wake.waker())) {
+            self.reader = Some(wake.waker().clone());
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use super::super::turn::{self, Settle};
     use super::*;
-    use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult};
+    use actix::{Actor, ActorContext, Context, Handler, Message, MessageResult};
     use std::sync::Arc;
 
     thread_local! {
         static NUMBERS: Shelf<u8> = const { Shelf::new() };
     }
 
-    /// Who reads, and what it has read at each bell.
+    /// Who reads, and what it has read at each turn that brought something.
     struct Reader {
         inbox: Arc<Inbox<u8>>,
         read: Vec<Vec<u8>>,
@@ -121,15 +116,21 @@ mod tests {
         type Context = Context<Self>;
 
         fn started(&mut self, ctx: &mut Self::Context) {
-            self.inbox.open(ctx.address().recipient());
+            turn::begin(ctx);
+        }
+
+        fn stopped(&mut self, _: &mut Self::Context) {
+            self.inbox.close();
         }
     }
 
-    impl Handler<Bell> for Reader {
-        type Result = ();
-
-        fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
-            self.read.push(self.inbox.take());
+    impl Settle for Reader {
+        fn settle(&mut self, _: &mut Context<Self>, wake: &mut Wake<'_>) {
+            let list = self.inbox.read(wake);
+            if !list.is_empty() {
+                self.read.push(list.clone());
+            }
+            self.inbox.put_back(list);
         }
     }
 
@@ -158,51 +159,39 @@ mod tests {
     }
 
     #[actix::test]
-    async fn one_bell_a_turn_and_all_is_read_in_order() {
+    async fn all_that_came_is_read_at_once_and_in_order() {
         let inbox = Arc::new(Inbox::new(&NUMBERS));
         // Before anybody reads it, nothing is lost.
         inbox.put(1);
         inbox.put(2);
         let reader = Reader { inbox: inbox.clone(), read: Vec::new() }.start();
-        // It rings for itself when it starts, behind this question.
+        // It settles behind the question.
         assert!(reader.send(WhatWasRead).await.unwrap().is_empty());
         assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[1, 2]]);
-        let mut together = vec![4, 5];
-        inbox.put(3);
-        inbox.put_all(&mut together);
-        inbox.put_all(&mut together);
-        assert!(together.is_empty());
-        inbox.put(6);
-        let read = reader.send(WhatWasRead).await.unwrap();
-        assert_eq!(read, [[3, 4, 5, 6]]);
-        for list in read {
-            inbox.put_back(list);
+        // Nothing but its inbox wakes it now.
+        (3..=5).for_each(|number| inbox.put(number));
+        while !inbox.line().entries.is_empty() {
+            tokio::task::yield_now().await;
         }
-        inbox.put_all(&mut vec![7, 8]);
-        inbox.put(9);
-        assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[7, 8, 9]]);
+        (6..=7).for_each(|number| inbox.put(number));
+        assert_eq!(inbox.take(), [6, 7]);
+        inbox.put(8);
+        assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[3, 4, 5]]);
+        assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[8]]);
     }
 
-    /// What is said to a dead actor doesn't pile up.
+    /// What is said to an actor that has gone doesn't pile up.
     #[actix::test]
     async fn nothing_is_kept_for_an_actor_that_has_gone() {
         let inbox = Arc::new(Inbox::new(&NUMBERS));
         let reader = Reader { inbox: inbox.clone(), read: Vec::new() }.start();
-        assert!(reader.send(WhatWasRead).await.unwrap().is_empty());
         reader.send(Leave).await.unwrap();
-        let bell = inbox.bell.get().expect("it was opened").clone();
-        while bell.connected() {
+        while reader.connected() {
             inbox.put(1);
             tokio::task::yield_now().await;
         }
         inbox.put(1);
         assert!(inbox.take().is_empty());
-        // Also where something lay there already.
-        inbox.list().push(1);
-        for _ in 0..3 * MANY {
-            inbox.put(1);
-        }
-        assert!(inbox.take().len() < MANY);
     }
 
     #[actix::test]
@@ -216,10 +205,13 @@ mod tests {
                 std::thread::spawn(move || (0..100).for_each(|number| inbox.put(number)))
             })
             .collect();
+        let mut count = 0;
+        while count < 400 {
+            count += reader.send(WhatWasRead).await.unwrap().iter().map(Vec::len).sum::<usize>();
+        }
         for writer in writers {
             writer.join().unwrap();
         }
-        let read = reader.send(WhatWasRead).await.unwrap();
-        assert_eq!(read.iter().map(Vec::len).sum::<usize>(), 400);
+        assert_eq!(count, 400);
     }
 }

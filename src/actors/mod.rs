@@ -13,10 +13,8 @@
 //! |---|---|---|
 //! | [`supervisor::Letter`] | connection, whoever else is a peer | supervisor, by its inbox: it has come, what it asks (one batch a turn), it has gone |
 //! | [`supervisor::Letter`] | queue | supervisor: what became of ids, before the notices of the same turn |
-//! | [`queue::Introduce`], [`queue::LosePeer`] | supervisor | queue |
-//! | [`queue::Work`] | supervisor | queue: the batches of a turn |
+//! | [`queue::Order`] | supervisor | queue, by its inbox: who is there, what they ask, who has gone |
 //! | [`crate::core::Notice`] | queue, supervisor | connection, by its inbox: what it hears |
-//! | [`inbox::Bell`] | whoever fills an empty inbox | whose it is |
 //! | [`supervisor::Obituary`] | queue that panicked | supervisor |
 //! | [`keeper::Recall`], [`supervisor::Recalled`] | supervisor, keeper | the other: what the store has of a queue that died |
 //! | [`supervisor::Drain`], [`supervisor::CloseAll`] | `server` | supervisor |
@@ -69,9 +67,9 @@ mod tests;
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Context, Handler, Message, Recipient};
+use actix::{Message, Recipient};
 
-use self::inbox::{Bell, Inbox};
+use self::inbox::Inbox;
 use crate::core::{Notice, Peer};
 
 /// A master's connection on gloom's master port.
@@ -89,14 +87,9 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// The contact of a peer that this actor speaks for.
-    pub fn to<A>(actor: Addr<A>) -> Arc<Contact>
-    where
-        A: Actor<Context = Context<A>> + Handler<Bell> + Handler<Close>,
-    {
-        let notices = Inbox::new(&shelf::NOTICES);
-        notices.open(actor.clone().recipient());
-        Arc::new(Contact { notices, close: actor.recipient() })
+    /// The contact of peers that this actor speaks for. It reads the notices as it settles.
+    pub fn of(close: Recipient<Close>) -> Arc<Contact> {
+        Arc::new(Contact { notices: Inbox::new(&shelf::NOTICES), close })
     }
 }
 

@@ -29,8 +29,8 @@ pub struct LookedAround {
 impl Handler<LookedAround> for Supervisor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, LookedAround { types }: LookedAround, _: &mut Self::Context) -> Self::Result {
-        self.send_batches();
+    fn handle(&mut self, LookedAround { types }: LookedAround, ctx: &mut Self::Context) -> Self::Result {
+        self.catch_up(ctx);
         let numbers = types.iter().filter_map(|kind| self.router.queue_of(kind));
         let queues: Vec<Addr<QueueActor>> = numbers.filter_map(|queue| self.address_of(queue)).collect();
         Box::pin(async move {
@@ -54,7 +54,8 @@ pub struct HasQueue {
 impl Handler<HasQueue> for Supervisor {
     type Result = bool;
 
-    fn handle(&mut self, HasQueue { kind }: HasQueue, _: &mut Self::Context) -> bool {
+    fn handle(&mut self, HasQueue { kind }: HasQueue, ctx: &mut Self::Context) -> bool {
+        self.catch_up(ctx);
         self.router.queue_of(&kind).is_some()
     }
 }
@@ -71,8 +72,8 @@ pub struct HearQueue {
 impl Handler<HearQueue> for Supervisor {
     type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, HearQueue { kind }: HearQueue, _: &mut Self::Context) -> Self::Result {
-        self.send_batches();
+    fn handle(&mut self, HearQueue { kind }: HearQueue, ctx: &mut Self::Context) -> Self::Result {
+        self.catch_up(ctx);
         let queue = self.router.queue_of(&kind).and_then(|queue| self.address_of(queue));
         Box::pin(async move {
             match queue {
@@ -137,7 +138,8 @@ const SEARCHED_QUEUES: usize = 64;
 impl Handler<Roll> for Supervisor {
     type Result = ResponseFuture<Vec<PeerFigures>>;
 
-    fn handle(&mut self, Roll { role, after, limit }: Roll, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Roll { role, after, limit }: Roll, ctx: &mut Self::Context) -> Self::Result {
+        self.catch_up(ctx);
         let mut peers: Vec<Peer> = self.peers.keys().copied().filter(|peer| *peer > after).collect();
         peers.sort_unstable();
         let mut roll = Vec::new();
@@ -261,8 +263,8 @@ pub struct SetPaused {
 impl Handler<SetPaused> for Supervisor {
     type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, SetPaused { kind, paused }: SetPaused, _: &mut Self::Context) -> Self::Result {
-        self.send_batches();
+    fn handle(&mut self, SetPaused { kind, paused }: SetPaused, ctx: &mut Self::Context) -> Self::Result {
+        self.catch_up(ctx);
         let queue = self.router.queue_of(&kind).and_then(|queue| self.address_of(queue));
         let Some(queue) = queue else { return Box::pin(async { false }) };
         info!(queue = kind.text().as_ref(), paused; "an operator pauses or resumes a queue");
@@ -293,7 +295,8 @@ pub struct Disconnect {
 impl Handler<Disconnect> for Supervisor {
     type Result = bool;
 
-    fn handle(&mut self, Disconnect { peer }: Disconnect, _: &mut Self::Context) -> bool {
+    fn handle(&mut self, Disconnect { peer }: Disconnect, ctx: &mut Self::Context) -> bool {
+        self.catch_up(ctx);
         let Some(desk) = self.peers.get(&peer).filter(|desk| !is_desk(&desk.who.name)) else { return false };
         info!(peer = &*desk.who.name; "an operator disconnects a peer");
         desk.contact.close.do_send(Close { peer, is_the_end: false });
@@ -312,8 +315,8 @@ pub struct HaveWorked {
 impl Handler<HaveWorked> for Supervisor {
     type Result = ResponseFuture<Vec<TypeName>>;
 
-    fn handle(&mut self, HaveWorked { kinds }: HaveWorked, _: &mut Self::Context) -> Self::Result {
-        self.send_batches();
+    fn handle(&mut self, HaveWorked { kinds }: HaveWorked, ctx: &mut Self::Context) -> Self::Result {
+        self.catch_up(ctx);
         let queues: Vec<(TypeName, Addr<QueueActor>)> = kinds
             .into_iter()
             .filter_map(|kind| {

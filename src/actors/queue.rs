@@ -1,4 +1,6 @@
-//! The actor of one queue: mailbox → [`Queue`] → mailboxes, one alarm, the addresses it answers to.
+//! The actor of one queue: orders and mailbox → [`Queue`] → inboxes, one alarm, the peers it answers to.
+//!
+//! Orders go before messages of the supervisor's, and of those that it brought here: their handlers obey them first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,8 +20,7 @@ use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
 use crate::core::record::StoredJob;
 use crate::core::{
-    Away, Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Notice, Now, Outbox, Peer, Queue,
-    Request,
+    Away, Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Now, Outbox, Peer, Queue, Request,
 };
 
 /// A queue and the peers it knows.
@@ -32,8 +33,7 @@ pub struct QueueActor {
     reporter: Reporter,
     peers: PeerMap<Desk>,
     outbox: Outbox,
-    /// Peers that hear something at the end of this turn.
-    told: Vec<Peer>,
+    orders: Arc<Inbox<Order>>,
     /// Where it gives back ids.
     letters: Arc<Inbox<Letter>>,
     supervisor: Addr<Supervisor>,
@@ -45,18 +45,39 @@ pub struct QueueActor {
     draining: bool,
 }
 
-/// A peer and what it hears at the end of this turn.
+/// A peer.
 struct Desk {
     who: Introduction,
     contact: Arc<Contact>,
-    said: Vec<(Peer, Notice)>,
+}
+
+/// What the supervisor tells a queue of peers. Whatever else it is told or asked comes behind the orders before.
+pub enum Order {
+    /// This peer will speak, or be spoken to. Boxed: it is large, and comes once.
+    Meet(Box<Introduced>),
+    /// What a peer asks.
+    Work(Batch),
+    /// This peer has gone.
+    Lose(Peer),
+}
+
+/// A peer that a queue meets.
+pub struct Introduced {
+    /// Its number.
+    pub peer: Peer,
+    /// How to know it.
+    pub who: Introduction,
+    /// How it is reached.
+    pub contact: Arc<Contact>,
 }
 
 impl QueueActor {
-    /// The actor of a queue, and what is to be said and kept of it first.
+    /// The actor of a queue with its orders, and what is to be said and kept of it first.
+    #[expect(clippy::too_many_arguments, reason = "all that a queue speaks to")]
     pub fn new(
         queue: Queue,
         outbox: Outbox,
+        orders: Arc<Inbox<Order>>,
         letters: Arc<Inbox<Letter>>,
         clock: Clock,
         supervisor: Addr<Supervisor>,
@@ -71,7 +92,7 @@ impl QueueActor {
             reporter: Reporter::new(statistics),
             peers: PeerMap::default(),
             outbox,
-            told: Vec::new(),
+            orders,
             letters,
             supervisor,
             keeper,
@@ -113,20 +134,48 @@ impl QueueActor {
         }
         for (peer, notice) in self.outbox.notices.drain(..) {
             // Whoever has left hears nothing.
-            if let Some(desk) = self.peers.get_mut(&peer) {
-                if desk.said.is_empty() {
-                    self.told.push(peer);
-                    desk.said = shelf::NOTICES.with(Shelf::take);
+            if let Some(desk) = self.peers.get(&peer) {
+                desk.contact.notices.put((peer, notice));
+            }
+        }
+    }
+
+    /// Does what the supervisor has ordered so far: first of all in a turn, and before whatever else it is told or asked.
+    fn obey(&mut self, mut orders: Vec<Order>) {
+        self.queue.look_ahead(orders.iter().filter_map(|order| match order {
+            Order::Work(batch) => Some(batch),
+            Order::Meet(_) | Order::Lose(_) => None,
+        }));
+        for order in orders.drain(..) {
+            match order {
+                Order::Meet(introduced) => {
+                    let Introduced { peer, who, contact } = *introduced;
+                    self.peers.insert(peer, Desk { who, contact });
                 }
-                desk.said.push((peer, notice));
+                Order::Work(batch) => self.work(batch),
+                Order::Lose(peer) => {
+                    self.peers.remove(&peer);
+                    let now = self.now();
+                    self.queue.peer_gone(now, peer, &mut self.outbox);
+                }
             }
         }
-        for peer in self.told.drain(..) {
-            if let Some(desk) = self.peers.get_mut(&peer) {
-                desk.contact.notices.put_all(&mut desk.said);
-                shelf::NOTICES.with(|shelf| shelf.put(std::mem::take(&mut desk.said)));
+        self.orders.put_back(orders);
+    }
+
+    fn work(&mut self, Batch { peer, mut commands }: Batch) {
+        let now = self.now();
+        if let Some(desk) = self.peers.get(&peer) {
+            for command in commands.drain(..) {
+                self.queue.apply(now, peer, &desk.who, command, &mut self.outbox);
             }
         }
+        shelf::COMMANDS.with(|shelf| shelf.put(commands));
+    }
+
+    fn catch_up(&mut self) {
+        let orders = self.orders.take();
+        self.obey(orders);
     }
 }
 
@@ -142,6 +191,8 @@ impl Actor for QueueActor {
 
 impl Settle for QueueActor {
     fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+        let orders = self.orders.read(wake);
+        self.obey(orders);
         let mut now = self.now();
         loop {
             self.queue.settle(now, &mut self.outbox);
@@ -166,56 +217,13 @@ impl Settle for QueueActor {
 
 impl Drop for QueueActor {
     fn drop(&mut self) {
+        self.orders.close();
         if std::thread::panicking() {
             let jobs = self.queue.obituary();
             let (queue, kind, census) = (self.queue.number(), self.queue.kind().clone(), self.queue.census());
             let paused = self.queue.is_paused();
             self.supervisor.do_send(Obituary { queue, kind, jobs, census, paused });
         }
-    }
-}
-
-/// A peer that will speak, or be spoken to.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Introduce {
-    /// Its number.
-    pub peer: Peer,
-    /// How to know it.
-    pub who: Introduction,
-    /// How it is reached.
-    pub contact: Arc<Contact>,
-}
-
-impl Handler<Introduce> for QueueActor {
-    type Result = ();
-
-    fn handle(&mut self, Introduce { peer, who, contact }: Introduce, _: &mut Self::Context) {
-        self.peers.insert(peer, Desk { who, contact, said: Vec::new() });
-    }
-}
-
-/// What peers ask, in order.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Work {
-    /// Their batches.
-    pub batches: Vec<Batch>,
-}
-
-impl Handler<Work> for QueueActor {
-    type Result = ();
-
-    fn handle(&mut self, Work { mut batches }: Work, _: &mut Self::Context) {
-        let now = self.now();
-        for Batch { peer, mut commands } in batches.drain(..) {
-            let Some(desk) = self.peers.get(&peer) else { continue };
-            for command in commands.drain(..) {
-                self.queue.apply(now, peer, &desk.who, command, &mut self.outbox);
-            }
-            shelf::COMMANDS.with(|shelf| shelf.put(commands));
-        }
-        shelf::BATCHES.with(|shelf| shelf.put(batches));
     }
 }
 
@@ -270,24 +278,6 @@ impl Handler<Fetched> for QueueActor {
     }
 }
 
-/// A peer has gone.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct LosePeer {
-    /// Its number.
-    pub peer: Peer,
-}
-
-impl Handler<LosePeer> for QueueActor {
-    type Result = ();
-
-    fn handle(&mut self, LosePeer { peer }: LosePeer, _: &mut Self::Context) {
-        self.peers.remove(&peer);
-        let now = self.now();
-        self.queue.peer_gone(now, peer, &mut self.outbox);
-    }
-}
-
 /// Hand out nothing more, and say when nothing runs.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -297,6 +287,7 @@ impl Handler<DrainQueue> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, _: DrainQueue, _: &mut Self::Context) {
+        self.catch_up();
         self.queue.drain();
         self.draining = true;
     }
@@ -311,6 +302,7 @@ impl Handler<SurveyQueue> for QueueActor {
     type Result = actix::MessageResult<SurveyQueue>;
 
     fn handle(&mut self, _: SurveyQueue, _: &mut Self::Context) -> Self::Result {
+        self.catch_up();
         actix::MessageResult(self.queue.census())
     }
 }
@@ -327,6 +319,7 @@ impl Handler<Pause> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, Pause { paused }: Pause, _: &mut Self::Context) {
+        self.catch_up();
         self.queue.set_paused(paused);
     }
 }
@@ -340,6 +333,7 @@ impl Handler<ReportNow> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, _: ReportNow, _: &mut Self::Context) {
+        self.catch_up();
         let now = self.now();
         self.reporter.report_now(now, &mut self.queue);
     }
@@ -354,6 +348,7 @@ impl Handler<HasWorked> for QueueActor {
     type Result = bool;
 
     fn handle(&mut self, _: HasWorked, _: &mut Self::Context) -> bool {
+        self.catch_up();
         self.queue.joined() > 0 || self.queue.last_worker_left_ms().is_some()
     }
 }
@@ -367,6 +362,7 @@ impl Handler<BrowseQueue> for QueueActor {
     type Result = actix::MessageResult<BrowseQueue>;
 
     fn handle(&mut self, BrowseQueue(browse): BrowseQueue, _: &mut Self::Context) -> Self::Result {
+        self.catch_up();
         let now = self.now();
         actix::MessageResult(self.queue.browse(now, &browse))
     }
@@ -384,6 +380,7 @@ impl Handler<Hold> for QueueActor {
     type Result = actix::MessageResult<Hold>;
 
     fn handle(&mut self, Hold { peers }: Hold, _: &mut Self::Context) -> Self::Result {
+        self.catch_up();
         let now = self.now();
         actix::MessageResult(self.queue.holdings(now, &peers))
     }
@@ -398,6 +395,7 @@ impl Handler<WhoIsAway> for QueueActor {
     type Result = actix::MessageResult<WhoIsAway>;
 
     fn handle(&mut self, _: WhoIsAway, _: &mut Self::Context) -> Self::Result {
+        self.catch_up();
         let now = self.now();
         actix::MessageResult(self.queue.away(now))
     }
@@ -419,6 +417,7 @@ impl Handler<Revive> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, Revive { peer, request, job }: Revive, _: &mut Self::Context) {
+        self.catch_up();
         let now = self.now();
         self.queue.revive(now, peer, request, *job, &mut self.outbox);
     }
@@ -435,6 +434,7 @@ impl Handler<Die> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, _: Die, _: &mut Self::Context) {
+        self.catch_up();
         panic!("told to die");
     }
 }

@@ -6,9 +6,10 @@
 
 use std::cell::RefCell;
 
+use super::queue::Order;
 use super::statistics::Entry;
 use super::supervisor::Letter;
-use crate::core::{Batch, Command, IdEvent, Notice, Peer};
+use crate::core::{Command, IdEvent, Notice, Peer};
 
 /// A shelf has room for so many lists …
 const MOST: usize = 128;
@@ -21,8 +22,8 @@ thread_local! {
     pub static COMMANDS: Shelf<Command> = const { Shelf::new() };
     /// What connections hear.
     pub static NOTICES: Shelf<(Peer, Notice)> = const { Shelf::new() };
-    /// What a queue gets in a turn.
-    pub static BATCHES: Shelf<Batch> = const { Shelf::new() };
+    /// What queues are told.
+    pub static ORDERS: Shelf<Order> = const { Shelf::new() };
     /// What the supervisor hears of ids.
     pub static ID_EVENTS: Shelf<IdEvent> = const { Shelf::new() };
     /// What the supervisor hears.

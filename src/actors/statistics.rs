@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
+use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
 use actix_rt::Arbiter;
 use tokio::sync::watch;
 
 use super::alarm::Alarm;
 use super::clock::Clock;
-use super::inbox::{Bell, Inbox};
+use super::inbox::Inbox;
 use super::shelf;
 use super::turn::{self, Settle};
 use crate::core::statistics::book::PUBLISH_EVERY_MS;
@@ -69,20 +69,14 @@ impl Actor for Statistics {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         turn::begin(ctx);
-        self.reports.open(ctx.address().recipient());
-    }
-}
-
-impl Handler<Bell> for Statistics {
-    type Result = ();
-
-    fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
-        self.book.expect_news();
     }
 }
 
 impl Settle for Statistics {
     fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+        if self.reports.attend(wake) {
+            self.book.expect_news();
+        }
         loop {
             let now = self.clock.now();
             if self.book.next_publication().is_some_and(|at| at <= now.at) {

@@ -1,6 +1,7 @@
 //! The supervisor: routes every batch, starts queues and restarts them, knows who is connected, drains.
 //!
-//! It decides nothing by itself: [`Router`] does. It gathers what a turn has for each queue, so that every hop is one message.
+//! It decides nothing by itself: [`Router`] does. What comes in a turn goes on at once, and each queue that gets something settles
+//! behind it: so every hop is a batch. Letters go before messages: each handler reads them first ([`Supervisor::catch_up`]).
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -11,10 +12,10 @@ use log::{error, info};
 use tokio::sync::oneshot;
 
 use super::clock::Clock;
-use super::inbox::{Bell, Inbox};
+use super::inbox::Inbox;
 use super::keeper::{Keeper, Recall};
-use super::queue::{DrainQueue, Introduce, LosePeer, QueueActor, SurveyQueue, Work};
-use super::shelf::{self, Shelf};
+use super::queue::{DrainQueue, Introduced, Order, QueueActor, SurveyQueue};
+use super::shelf;
 use super::statistics::{QueueDied, Reports, Statistics};
 use super::turn::{self, Settle};
 use super::{Close, Contact};
@@ -37,8 +38,6 @@ pub struct Supervisor {
     pub(super) router: Router,
     routes: Routes,
     queues: Vec<QueueDesk>,
-    /// Queues that get something this turn.
-    busy: Vec<QueueNo>,
     pub(super) peers: PeerMap<PeerDesk>,
     restarts: Restarts,
     /// Queues that died, until the store has said what it has of them.
@@ -54,8 +53,7 @@ pub struct Supervisor {
 struct QueueDesk {
     /// None: it has died.
     address: Option<Addr<QueueActor>>,
-    /// What goes to it at the end of this turn.
-    batches: Vec<Batch>,
+    orders: Arc<Inbox<Order>>,
     drained: bool,
 }
 
@@ -88,7 +86,6 @@ impl Supervisor {
             router,
             routes: Routes::default(),
             queues: Vec::new(),
-            busy: Vec::new(),
             peers: PeerMap::default(),
             restarts: Restarts::default(),
             dead: HashMap::new(),
@@ -122,15 +119,17 @@ impl Supervisor {
         }
         let (keeper, letters) = (self.keeper.clone(), self.inbox.clone());
         let reports = self.statistics.as_ref().map(|(_, reports)| reports.clone());
-        let address = QueueActor::new(queue, outbox, letters, self.clock, ctx.address(), keeper, reports).start();
+        let orders = Arc::new(Inbox::new(&shelf::ORDERS));
+        let address =
+            QueueActor::new(queue, outbox, orders.clone(), letters, self.clock, ctx.address(), keeper, reports).start();
         if self.drain.is_some() {
             address.do_send(DrainQueue);
         }
-        self.queues.push(QueueDesk { address: Some(address), batches: Vec::new(), drained: false });
+        self.queues.push(QueueDesk { address: Some(address), orders, drained: false });
     }
 
-    /// Carries out what the router decided of a batch; batches wait for the end of the turn.
-    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+    /// Sees to it that whom the router names is there, and known to its queues by the names that it has now.
+    fn prepare(&mut self, ctx: &mut Context<Self>) {
         let mut routes = std::mem::take(&mut self.routes);
         self.open_queues(&mut routes, ctx);
         for (peer, name) in routes.names.drain(..) {
@@ -140,17 +139,6 @@ impl Supervisor {
         }
         self.send_introductions(&mut routes);
         self.unearth(&mut routes.shelved, ctx);
-        for (queue, batch) in routes.batches.drain(..) {
-            let desk = &mut self.queues[queue as usize];
-            if desk.batches.is_empty() {
-                self.busy.push(queue);
-                desk.batches = shelf::BATCHES.with(Shelf::take);
-            }
-            desk.batches.push(batch);
-        }
-        for (peer, notice) in routes.notices.drain(..) {
-            self.tell(peer, notice);
-        }
         self.routes = routes;
     }
 
@@ -172,18 +160,9 @@ impl Supervisor {
 
     pub(super) fn send_introductions(&self, routes: &mut Routes) {
         for (queue, peer) in routes.introductions.drain(..) {
-            if let (Some(desk), Some(address)) = (self.peers.get(&peer), &self.queues[queue as usize].address) {
-                address.do_send(Introduce { peer, who: desk.who.clone(), contact: desk.contact.clone() });
-            }
-        }
-    }
-
-    pub(super) fn send_batches(&mut self) {
-        for queue in self.busy.drain(..) {
-            let desk = &mut self.queues[queue as usize];
-            let batches = std::mem::take(&mut desk.batches);
-            if let Some(address) = &desk.address {
-                address.do_send(Work { batches });
+            if let Some(PeerDesk { who, contact, .. }) = self.peers.get(&peer) {
+                let introduced = Introduced { peer, who: who.clone(), contact: contact.clone() };
+                self.queues[queue as usize].orders.put(Order::Meet(Box::new(introduced)));
             }
         }
     }
@@ -206,7 +185,6 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         turn::begin(ctx);
-        self.inbox.open(ctx.address().recipient());
         for queue in std::mem::take(&mut self.recovered) {
             self.start_queue(queue, Outbox::default(), ctx);
         }
@@ -214,8 +192,9 @@ impl Actor for Supervisor {
 }
 
 impl Settle for Supervisor {
-    fn settle(&mut self, _: &mut Context<Self>, _: &mut std::task::Context<'_>) {
-        self.send_batches();
+    fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+        let letters = self.inbox.read(wake);
+        self.open_letters(letters, ctx);
     }
 }
 
@@ -261,11 +240,8 @@ pub struct PeerCame {
     pub contact: Arc<Contact>,
 }
 
-impl Handler<Bell> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, Bell: Bell, ctx: &mut Self::Context) {
-        let mut letters = self.inbox.take();
+impl Supervisor {
+    fn open_letters(&mut self, mut letters: Vec<Letter>, ctx: &mut Context<Self>) {
         for letter in letters.drain(..) {
             match letter {
                 Letter::Came(came) => self.welcome(*came),
@@ -276,9 +252,13 @@ impl Handler<Bell> for Supervisor {
         }
         self.inbox.put_back(letters);
     }
-}
 
-impl Supervisor {
+    /// Reads the letters that came before a message: what they ask goes first.
+    pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) {
+        let letters = self.inbox.take();
+        self.open_letters(letters, ctx);
+    }
+
     fn welcome(&mut self, came: PeerCame) {
         let PeerCame { peer, who, address, contact } = came;
         let since_ms = self.clock.now().wall_ms;
@@ -287,7 +267,17 @@ impl Supervisor {
 
     pub(super) fn route(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.router.route(batch, &mut self.routes);
-        self.carry_out(ctx);
+        if self.routes.have_more_than_answers() {
+            self.prepare(ctx);
+        }
+        for (queue, batch) in self.routes.batches.drain(..) {
+            self.queues[queue as usize].orders.put(Order::Work(batch));
+        }
+        for (peer, notice) in self.routes.notices.drain(..) {
+            if let Some(desk) = self.peers.get(&peer) {
+                desk.contact.notices.put((peer, notice));
+            }
+        }
     }
 
     fn hear_of_ids(&mut self, queue: QueueNo, mut events: Vec<IdEvent>) {
@@ -298,13 +288,9 @@ impl Supervisor {
     }
 
     fn lose(&mut self, peer: Peer) {
-        // What it said before goes first.
-        self.send_batches();
         self.peers.remove(&peer);
         for queue in self.router.peer_gone(peer) {
-            if let Some(address) = &self.queues[queue as usize].address {
-                address.do_send(LosePeer { peer });
-            }
+            self.queues[queue as usize].orders.put(Order::Lose(peer));
         }
         self.check_drain();
     }
@@ -321,7 +307,8 @@ pub struct ArchiveForgot {
 impl Handler<ArchiveForgot> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, ArchiveForgot { jobs }: ArchiveForgot, _: &mut Self::Context) {
+    fn handle(&mut self, ArchiveForgot { jobs }: ArchiveForgot, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         for (id, sequence) in jobs {
             self.router.archive_forgot(&id, sequence);
         }
@@ -348,6 +335,7 @@ impl Handler<Obituary> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, obituary: Obituary, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         let mut stored: Vec<u64> = obituary.jobs.iter().filter(|job| job.is_stored).map(|job| job.sequence).collect();
         // They come back in this order.
         stored.sort_unstable();
@@ -358,7 +346,6 @@ impl Handler<Obituary> for Supervisor {
         }
         let queue = obituary.queue;
         self.queues[queue as usize].address = None;
-        self.queues[queue as usize].batches.clear();
         match &self.keeper {
             Some(keeper) if !stored.is_empty() => {
                 keeper.do_send(Recall { queue, sequences: stored });
@@ -383,6 +370,7 @@ impl Handler<Recalled> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, Recalled { queue, jobs }: Recalled, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         if let Some(obituary) = self.dead.remove(&queue) {
             self.bury(obituary, jobs, ctx);
         }
@@ -457,9 +445,9 @@ pub struct Drain {
 impl Handler<Drain> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, Drain { idle }: Drain, _: &mut Self::Context) {
+    fn handle(&mut self, Drain { idle }: Drain, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         info!("draining: submits are refused, running jobs may answer");
-        self.send_batches();
         self.router.drain();
         for desk in &self.queues {
             if let Some(address) = &desk.address {
@@ -482,7 +470,8 @@ pub struct QueueDrained {
 impl Handler<QueueDrained> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, QueueDrained { queue }: QueueDrained, _: &mut Self::Context) {
+    fn handle(&mut self, QueueDrained { queue }: QueueDrained, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         self.queues[queue as usize].drained = true;
         self.check_drain();
     }
@@ -499,7 +488,8 @@ pub struct CloseAll {
 impl Handler<CloseAll> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, CloseAll { alone }: CloseAll, _: &mut Self::Context) {
+    fn handle(&mut self, CloseAll { alone }: CloseAll, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         for (peer, desk) in &self.peers {
             desk.contact.close.do_send(Close { peer: *peer, is_the_end: true });
         }
@@ -517,8 +507,8 @@ pub struct Survey;
 impl Handler<Survey> for Supervisor {
     type Result = ResponseFuture<Census>;
 
-    fn handle(&mut self, _: Survey, _: &mut Self::Context) -> Self::Result {
-        self.send_batches();
+    fn handle(&mut self, _: Survey, ctx: &mut Self::Context) -> Self::Result {
+        self.catch_up(ctx);
         let queues: Vec<Addr<QueueActor>> = self.queues.iter().filter_map(|desk| desk.address.clone()).collect();
         let mut census = self.buried;
         Box::pin(async move {
@@ -541,8 +531,8 @@ pub struct KillQueue(pub QueueNo);
 impl Handler<KillQueue> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, KillQueue(queue): KillQueue, _: &mut Self::Context) {
-        self.send_batches();
+    fn handle(&mut self, KillQueue(queue): KillQueue, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         if let Some(address) = &self.queues[queue as usize].address {
             address.do_send(super::queue::Die);
         }

@@ -98,8 +98,6 @@ impl Supervisor {
         self.router.introduce(peer, queue, &mut routes);
         self.open_queues(&mut routes, ctx);
         self.send_introductions(&mut routes);
-        // Behind what was asked of that queue before.
-        self.send_batches();
         if let Some(address) = self.address_of(queue) {
             address.do_send(Revive { peer, request, job: Box::new(job) });
         }
@@ -141,6 +139,7 @@ impl Handler<Unearthed> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, Unearthed { asked, jobs }: Unearthed, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         let mut jobs = jobs.into_iter();
         for asked in asked {
             let candidates = jobs.by_ref().take(asked.candidates.len()).flatten();
@@ -161,7 +160,8 @@ struct Tell {
 impl Handler<Tell> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, Tell { peer, notice }: Tell, _: &mut Self::Context) {
+    fn handle(&mut self, Tell { peer, notice }: Tell, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         self.tell(peer, notice);
     }
 }

@@ -39,7 +39,7 @@ pub struct Due {
     pub at: Moment,
     /// To which job: its sequence number …
     pub sequence: u64,
-    /// … and its key.
+    /// … and where that is to be found: a key.
     pub key: u32,
 }
 

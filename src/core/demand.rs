@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::command::Command;
 use super::job::QueueNo;
 
 /// A worker's free hands. Cheap to share between the worker's connection and its queues.
@@ -40,12 +41,13 @@ impl Demand {
         self.free.load(Ordering::Acquire) > 0
     }
 
-    /// Frees `hands` hands and gives the queues that have to hear of it, each once.
-    pub fn free(&self, hands: u32) -> Vec<QueueNo> {
+    /// Frees `hands` hands, and tells the queues that have to hear of it, each once, but for `answered`, which looks by itself.
+    pub fn free(&self, hands: u32, answered: Option<QueueNo>, commands: &mut Vec<Command>) {
         self.free.fetch_add(hands, Ordering::AcqRel);
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         away.told += 1;
-        std::mem::take(&mut away.queues)
+        let others = away.queues.drain(..).filter(|queue| Some(*queue) != answered);
+        commands.extend(others.map(|queue| Command::Ready { queue }));
     }
 
     /// Takes up to `hands` free hands away again (a smaller credit); gives how many.
@@ -70,6 +72,18 @@ impl Demand {
         }
     }
 
+    /// Frees a hand, and gives the queues that were told.
+    #[cfg(test)]
+    pub(crate) fn free_one(&self, answered: Option<QueueNo>) -> Vec<QueueNo> {
+        let mut commands = Vec::new();
+        self.free(1, answered, &mut commands);
+        let queue = |command| match command {
+            Command::Ready { queue } => queue,
+            other => unreachable!("{other:?}"),
+        };
+        commands.into_iter().map(queue).collect()
+    }
+
     /// A queue doesn't wait for this worker any more.
     pub(crate) fn strike(&self, queue: QueueNo) {
         self.away.lock().unwrap_or_else(PoisonError::into_inner).queues.retain(|other| *other != queue);
@@ -91,10 +105,13 @@ mod tests {
         demand.leave(4, &mut None);
         demand.leave(5, &mut None);
         demand.strike(4);
-        assert_eq!(demand.free(1), [3, 5]);
+        assert_eq!(demand.free_one(None), [3, 5]);
         assert!(demand.is_free());
-        assert!(demand.free(1).is_empty());
-        assert_eq!(demand.withdraw(5), 2);
+        assert!(demand.free_one(None).is_empty());
+        demand.leave(3, &mut left);
+        demand.leave(6, &mut None);
+        assert_eq!(demand.free_one(Some(3)), [6]);
+        assert_eq!(demand.withdraw(5), 3);
         demand.close();
         assert!(!demand.take());
     }

@@ -72,6 +72,14 @@ pub struct Routes {
     pub names: Vec<(Peer, PeerName)>,
 }
 
+impl Routes {
+    /// Whether there is more to do than to pass on batches and notices.
+    pub fn have_more_than_answers(&self) -> bool {
+        let Routes { opened, introductions, shelved, names, batches: _, notices: _ } = self;
+        !(opened.is_empty() && introductions.is_empty() && shelved.is_empty() && names.is_empty())
+    }
+}
+
 /// A command that goes to no queue.
 const NOWHERE: QueueNo = QueueNo::MAX;
 
@@ -147,7 +155,10 @@ impl Router {
         }
         match targets.first().copied() {
             Some(first) if first < NO_QUEUE && targets.iter().all(|target| *target == first) => {
-                self.introduce(peer, first, routes);
+                // A queue that gave it a job knows it.
+                if !matches!(batch.commands[0], Command::Answer { .. } | Command::Ready { .. }) {
+                    self.introduce(peer, first, routes);
+                }
                 routes.batches.push((first, batch));
             }
             _ => {

@@ -102,6 +102,9 @@ impl RawPolicy<'_> {
         defaults: &Defaults,
         last: &mut Option<Arc<Policy>>,
     ) -> Result<(Arc<Policy>, u64), &'static str> {
+        if self.says_nothing() {
+            return Ok((defaults.usual.clone(), 0));
+        }
         let delay_ms = number(self.delay_ms, 0, "delay_ms")?.unwrap_or(0);
         let durable = flag(self.durable, defaults.usual.durable, "durable")?;
         let lease_ms = number(self.lease_ms, 1, "lease_ms")?;
@@ -131,6 +134,17 @@ impl RawPolicy<'_> {
             Some(last) if **last == policy => Ok((last.clone(), delay_ms)),
             last => Ok((last.insert(Arc::new(policy)).clone(), delay_ms)),
         }
+    }
+}
+
+impl RawPolicy<'_> {
+    /// Most submits don't.
+    fn says_nothing(&self) -> bool {
+        let RawPolicy { durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, .. } = self;
+        let RawPolicy { keep_ms, keep_failed_ms, on_master_gone, .. } = self;
+        let members =
+            [durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, keep_failed_ms, on_master_gone];
+        members.into_iter().all(Option::is_none)
     }
 }
 

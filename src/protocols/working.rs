@@ -82,7 +82,7 @@ impl Working {
                 let kept = more.min(self.surplus);
                 self.surplus -= kept;
                 if more > kept {
-                    commands.extend(self.demand.free(more - kept).into_iter().map(|queue| Command::Ready { queue }));
+                    self.demand.free(more - kept, None, commands);
                 }
             }
         }
@@ -214,8 +214,7 @@ impl Working {
             self.surplus -= 1;
             return;
         }
-        let others = self.demand.free(1).into_iter().filter(|queue| Some(*queue) != answered);
-        commands.extend(others.map(|queue| Command::Ready { queue }));
+        self.demand.free(1, answered, commands);
     }
 }
 

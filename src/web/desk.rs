@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::actors::browsing::List;
-use crate::actors::inbox::{Bell, Inbox};
+use crate::actors::inbox::Inbox;
 use crate::actors::keeper::{Keeper, Unearth};
 use crate::actors::listener::Doorman;
 use crate::actors::questions::{Disconnect, LookedAround, PeerFigures, Role, Roll, SetPaused};
@@ -127,7 +127,7 @@ impl Desk {
         let who = Introduction { name: "http:".into(), demand, lease_ms: POLL_LEASE_MS, outlives: true };
         let mut contact = None;
         let clerk = Clerk::create(|ctx| {
-            let contact = contact.insert(Contact::to(ctx.address())).clone();
+            let contact = contact.insert(Contact::of(ctx.address().recipient())).clone();
             Clerk { letters, contact, peer, books: books.clone() }
         });
         let contact = contact.expect("it was made with its clerk");
@@ -512,7 +512,9 @@ impl Actor for Clerk {
 }
 
 impl Settle for Clerk {
-    fn settle(&mut self, _: &mut Context<Self>, _: &mut std::task::Context<'_>) {
+    fn settle(&mut self, _: &mut Context<Self>, wake: &mut std::task::Context<'_>) {
+        let notices = self.contact.notices.read(wake);
+        self.hear(notices);
         let commands = std::mem::take(&mut self.books.borrow_mut().commands);
         if !commands.is_empty() {
             self.letters.put(Letter::Asks(Batch { peer: self.peer, commands }));
@@ -531,12 +533,9 @@ impl Handler<Flush> for Clerk {
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }
 
-impl Handler<Bell> for Clerk {
-    type Result = ();
-
-    fn handle(&mut self, Bell: Bell, _: &mut Self::Context) {
+impl Clerk {
+    fn hear(&mut self, mut notices: Vec<(Peer, Notice)>) {
         let mut books = self.books.borrow_mut();
-        let mut notices = self.contact.notices.take();
         // What one poll hears is heard together: its first jobs are its answer.
         notices.sort_by_key(|(peer, _)| *peer);
         let mut rest = notices.drain(..).peekable();
@@ -558,6 +557,7 @@ impl Handler<Close> for Clerk {
 
     /// A poll is answered that there is nothing; the desk itself leaves with the server.
     fn handle(&mut self, Close { peer, .. }: Close, _: &mut Self::Context) {
+        self.hear(self.contact.notices.take());
         let mut books = self.books.borrow_mut();
         if peer == self.peer {
             self.letters.put(Letter::Gone(peer));

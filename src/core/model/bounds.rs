@@ -93,13 +93,13 @@ fn a_busy_worker_that_joins_again_and_again_is_told_of_once() {
     for _ in 0..ROUNDS {
         scene.say(Command::Join { request: 0, types: Vec::new() });
     }
-    assert_eq!(scene.worker.demand.free(1), [0]);
+    assert_eq!(scene.worker.demand.free_one(None), [0]);
     for _ in 0..ROUNDS {
         scene.say(Command::Leave { types: Vec::new() });
         scene.worker.demand.withdraw(1);
         scene.say(Command::Join { request: 0, types: Vec::new() });
     }
-    assert_eq!(scene.worker.demand.free(1), [0]);
+    assert_eq!(scene.worker.demand.free_one(None), [0]);
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Scene {
 
     /// The worker asks for one job and gets it.
     pub(super) fn take(&mut self) -> Receipt {
-        for queue in self.worker.demand.free(1) {
+        for queue in self.worker.demand.free_one(None) {
             self.say(Command::Ready { queue });
         }
         self.out.notices.clear();

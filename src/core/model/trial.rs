@@ -243,7 +243,7 @@ impl Trial {
         let waiting = self.model.looks_away_from.iter().position(|peer| *peer == session.peer);
         waiting.map(|place| self.model.looks_away_from.remove(place));
         let wanted = if waiting.is_some() { vec![NUMBER] } else { Vec::new() };
-        prop_assert_eq!(session.who.demand.free(1), wanted, "who has to hear of a free hand");
+        prop_assert_eq!(session.who.demand.free_one(None), wanted, "who has to hear of a free hand");
         session.owes_ready |= waiting.is_some();
         Ok(())
     }

@@ -143,18 +143,17 @@ impl Queue {
                 self.wait_again(now, run.job, delay_ms, out);
             }
             Answer::Touch { lease_ms, progress, note } => {
-                let run = &mut self.runs[run as usize];
+                let attempt = &mut self.runs[run as usize];
                 // After a restart it has its lease anew, so the store knows which one.
-                let is_recorded = run.outlives && lease_ms.is_some_and(|lease_ms| lease_ms != run.lease_ms);
-                run.lease_ms = lease_ms.unwrap_or(run.lease_ms);
-                run.progress = progress.or(run.progress);
-                run.note = note.or(run.note.take());
+                let is_recorded = attempt.outlives && lease_ms.is_some_and(|lease_ms| lease_ms != attempt.lease_ms);
+                attempt.lease_ms = lease_ms.unwrap_or(attempt.lease_ms);
+                attempt.progress = progress.or(attempt.progress);
+                attempt.note = note.or(attempt.note.take());
                 // Touched twice at one moment it ends once.
-                if run.ends != now.at.after_ms(run.lease_ms) {
-                    let sequence = self.jobs[run.job as usize].sequence;
-                    run.ends = self.leases.add(now.at, run.lease_ms, run.job, sequence);
+                if attempt.ends != now.at.after_ms(attempt.lease_ms) {
+                    attempt.ends = self.leases.add(now.at, attempt.lease_ms, run, attempt.sequence);
                 }
-                out.notices.push((peer, Notice::Done { request, lease_ms: run.lease_ms }));
+                out.notices.push((peer, Notice::Done { request, lease_ms: attempt.lease_ms }));
                 if is_recorded {
                     self.record_change(now, key, out);
                 }

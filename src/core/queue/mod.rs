@@ -12,6 +12,7 @@
 //! | `said` | what was accepted of workers that have no connection |
 //! | `reports` | what people ask of it |
 //! | `figures` | what it tells the statistics |
+//! | `foresight` | memory that is about to be needed |
 //! | `records` | what the store has to know, and what it gives back at start |
 //! | `stowage` | bodies that only the store holds |
 
@@ -19,6 +20,7 @@ mod answers;
 mod deeds;
 mod endings;
 mod figures;
+mod foresight;
 mod records;
 mod reports;
 mod said;
@@ -56,6 +58,8 @@ const MAX_KEPT_FAILURES: usize = 10_000;
 #[derive(Debug)]
 struct Run {
     job: u32,
+    /// The job's sequence number.
+    sequence: u64,
     worker: Peer,
     worker_name: PeerName,
     lease_ms: u64,
@@ -185,11 +189,14 @@ impl Queue {
         let jobs = &self.jobs;
         self.arrivals.sweep(jobs.len(), |key| sequence_at(jobs, key));
         self.waiting.sweep(self.census.queued as usize, |priority, slot| is_queued(jobs, priority, slot));
-        self.leases.sweep(self.runs.len(), |due| is_leased(jobs, &self.runs, due));
+        self.leases.sweep(self.runs.len(), |due| is_leased(&self.runs, due));
         self.scheduled.sweep(self.census.scheduled as usize, |due| is_scheduled(jobs, due));
         self.expiries.sweep(self.mortal, |due| is_mortal(jobs, due));
         self.records.sweep(self.kept, |due| is_kept(jobs, due));
         self.workers.sweep();
+        if self.hands_out() {
+            self.look_down_the_line(self.workers.idle());
+        }
         while self.hands_out() && self.census.queued > 0 && self.workers.is_anyone_idle() {
             if !self.is_first_body_here() {
                 break;
@@ -214,11 +221,8 @@ impl Queue {
             self.census.scheduled -= 1;
             self.enqueue(due.key, due.at);
         }
-        while let Some(due) = self.leases.pop(now.at, |due| is_leased(&self.jobs, &self.runs, due)) {
-            let State::Running(run) = self.jobs[due.key as usize].state else {
-                unreachable!("only running jobs are leased")
-            };
-            self.give_back(now, run, AttemptEnd::LeaseOver, out);
+        while let Some(due) = self.leases.pop(now.at, |due| is_leased(&self.runs, due)) {
+            self.give_back(now, due.key, AttemptEnd::LeaseOver, out);
         }
         while let Some(due) = self.records.pop(now.at, |due| is_kept(&self.jobs, due)) {
             self.forget(due.key, out);
@@ -229,7 +233,7 @@ impl Queue {
     pub fn next_alarm(&mut self) -> Option<Moment> {
         let jobs = &self.jobs;
         let alarms = [
-            self.leases.next(|due| is_leased(jobs, &self.runs, due)),
+            self.leases.next(|due| is_leased(&self.runs, due)),
             self.scheduled.next(|due| is_scheduled(jobs, due)),
             self.expiries.next(|due| is_mortal(jobs, due)),
             self.records.next(|due| is_kept(jobs, due)),
@@ -407,9 +411,10 @@ impl Queue {
             self.meter.waited(now.at.0.saturating_sub(since.0));
         }
         let lease_ms = job.policy.lease_ms.unwrap_or(worker.lease_ms);
-        let ends = self.leases.add(now.at, lease_ms, key, job.sequence);
+        let ends = self.leases.add(now.at, lease_ms, self.runs.vacant_key() as u32, job.sequence);
         let run = Run {
             job: key,
+            sequence: job.sequence,
             worker: peer,
             worker_name: worker.name.clone(),
             lease_ms,
@@ -464,9 +469,9 @@ fn is_scheduled(jobs: &Slab<Job>, due: &Due) -> bool {
     job_of(jobs, due.key, due.sequence).is_some_and(|job| matches!(job.state, State::Scheduled(at) if at == due.at))
 }
 
-fn is_leased(jobs: &Slab<Job>, runs: &Slab<Run>, due: &Due) -> bool {
-    job_of(jobs, due.key, due.sequence)
-        .is_some_and(|job| matches!(job.state, State::Running(run) if runs[run as usize].ends == due.at))
+/// The key of a lease is its run's: runs are few and often looked at, jobs are neither.
+fn is_leased(runs: &Slab<Run>, due: &Due) -> bool {
+    runs.get(due.key as usize).is_some_and(|run| run.sequence == due.sequence && run.ends == due.at)
 }
 
 fn is_mortal(jobs: &Slab<Job>, due: &Due) -> bool {

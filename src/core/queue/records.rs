@@ -174,11 +174,12 @@ impl Queue {
                 self.census.running += 1;
                 let started = moment(now, started_ms);
                 let lease = lease_ms.unwrap_or(0);
-                let ends = self.leases.add(now.at, lease, key, sequence);
+                let ends = self.leases.add(now.at, lease, self.runs.vacant_key() as u32, sequence);
                 let worker_name = worker;
                 let outlives = lease_ms.is_some();
                 let run = Run {
                     job: key,
+                    sequence,
                     worker: Peer::NONE,
                     worker_name,
                     lease_ms: lease,

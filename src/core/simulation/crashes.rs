@@ -173,8 +173,7 @@ impl World {
         self.next_request += 1;
         self.asked.insert(request, asked);
         let mut commands = vec![Command::Answer { request, receipt, answer }];
-        let others = worker.demand.free(1).into_iter().filter(|queue| *queue != receipt.queue);
-        commands.extend(others.map(|queue| Command::Ready { queue }));
+        worker.demand.free(1, Some(receipt.queue), &mut commands);
         self.ask(peer, commands);
     }
 

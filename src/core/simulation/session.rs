@@ -95,7 +95,7 @@ impl Session {
     /// Wants more jobs at a time.
     pub(super) fn want(&mut self, hands: u32, ledger: &mut Ledger, commands: &mut Vec<Command>) {
         ledger.credit(self.peer, i64::from(hands));
-        commands.extend(self.who.demand.free(hands).into_iter().map(|queue| Command::Ready { queue }));
+        self.who.demand.free(hands, None, commands);
     }
 
     /// Does one thing or another.
@@ -162,8 +162,7 @@ impl Session {
     fn answer(&mut self, receipt: Receipt, said: Said, ledger: &mut Ledger, commands: &mut Vec<Command>) {
         if !matches!(said, Said::Touch) {
             ledger.hand_freed(self.peer);
-            let told = self.who.demand.free(1).into_iter().filter(|queue| *queue != receipt.queue);
-            commands.extend(told.map(|queue| Command::Ready { queue }));
+            self.who.demand.free(1, Some(receipt.queue), commands);
         }
         commands.push(self.speak(receipt, said));
     }

@@ -121,13 +121,14 @@ impl Master {
     fn request(&mut self, members: [Option<&str>; 10]) -> Result<Submission, Refused> {
         let [action, id, kind, body, priority, durable, delay_ms, lease_ms, max_attempts, ttl_ms] = members;
         let raw_action = action.ok_or(Refused::missing("type"))?;
-        match raw_action {
-            "\"submit\"" => {}
-            _ => match json::string(raw_action).as_deref() {
-                Some("submit") => {}
-                Some("join" | "respond") => return Err(Refused::because("invalid_action", "not_a_slave")),
-                _ => return Err(Refused::unknown("unknown_action", raw_action)),
-            },
+        let action = match raw_action {
+            "\"submit\"" => Some("submit".into()),
+            _ => json::string(raw_action),
+        };
+        match action.as_deref() {
+            Some("submit") => {}
+            Some("join" | "respond") => return Err(Refused::because("invalid_action", "not_a_slave")),
+            _ => return Err(Refused::unknown("unknown_action", raw_action)),
         }
         let id = fields::id(id.ok_or(Refused::missing("id"))?).map_err(|_| Refused::wrong("id"))?;
         let body = body.ok_or(Refused::missing("body"))?;

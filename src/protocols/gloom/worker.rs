@@ -103,7 +103,11 @@ impl Worker {
     fn request(&mut self, members: [Option<&str>; 3], turn: &mut Turn<'_>) -> Result<(), Refused> {
         let [action, body, kind] = members;
         let raw_action = action.ok_or(Refused::missing("type"))?;
-        match json::string(raw_action).as_deref() {
+        let action = match raw_action {
+            "\"respond\"" => Some("respond".into()),
+            _ => json::string(raw_action),
+        };
+        match action.as_deref() {
             Some("respond") => self.respond(body.ok_or(Refused::missing("body"))?, turn),
             Some("join") => {
                 let kind = fields::type_name(kind.ok_or(Refused::missing("job_type"))?)
@@ -143,8 +147,7 @@ impl Worker {
 
     fn free_hand(&mut self, receipt: Receipt, turn: &mut Turn<'_>) {
         // The answered queue looks by itself; the others first, or it would always be the one that gets the hand.
-        let others = self.demand.free(1).into_iter().filter(|queue| *queue != receipt.queue);
-        turn.commands.extend(others.map(|queue| Command::Ready { queue }));
+        self.demand.free(1, Some(receipt.queue), turn.commands);
     }
 }
 

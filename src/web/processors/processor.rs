@@ -24,7 +24,6 @@ use super::card::{Card, Counts, Meta, Registration};
 use super::registry::{Left, Registry, orphans};
 use super::verdict::{Setback, Verdict, error_text, verdict};
 use crate::actors::alarm::Alarm;
-use crate::actors::inbox::Bell;
 use crate::actors::supervisor::{Letter, PeerCame};
 use crate::actors::turn::{self, Settle};
 use crate::actors::{Close, Contact};
@@ -285,8 +284,7 @@ impl Processor {
             self.overdrawn -= 1;
             return;
         }
-        let others = self.demand.free(1).into_iter().filter(|queue| Some(*queue) != answered);
-        self.commands.extend(others.map(|queue| Command::Ready { queue }));
+        self.demand.free(1, answered, &mut self.commands);
     }
 
     /// What came of a call.
@@ -421,6 +419,13 @@ impl Processor {
         }
     }
 
+    fn hear_all(&mut self, contact: &Contact, mut notices: Vec<(Peer, Notice)>, ctx: &mut Context<Self>) {
+        for (_, notice) in notices.drain(..) {
+            self.hear(notice, ctx);
+        }
+        contact.notices.put_back(notices);
+    }
+
     fn hear(&mut self, notice: Notice, ctx: &mut Context<Self>) {
         match notice {
             Notice::Assigned(assignment) => self.assigned(*assignment, ctx),
@@ -521,7 +526,7 @@ impl Actor for Processor {
             lease_ms: self.calls_lease_ms(),
             outlives: true,
         };
-        let contact = self.contact.insert(Contact::to(ctx.address())).clone();
+        let contact = self.contact.insert(Contact::of(ctx.address().recipient())).clone();
         let came = PeerCame { peer: self.peer, who, address: self.card().url.address(), contact };
         self.hall.reach.letters.put(Letter::Came(Box::new(came)));
         let types = self.types();
@@ -543,6 +548,9 @@ pub(super) fn peer_name(id: &TypeName) -> PeerName {
 
 impl Settle for Processor {
     fn settle(&mut self, ctx: &mut Context<Self>, wake: &mut Wake<'_>) {
+        if let Some(contact) = self.contact.clone() {
+            self.hear_all(&contact, contact.notices.read(wake), ctx);
+        }
         loop {
             let now = Instant::now();
             let next = self.in_hand.values().map(|item| item.until).chain(self.next_check).min();
@@ -561,25 +569,15 @@ impl Settle for Processor {
     }
 }
 
-impl Handler<Bell> for Processor {
-    type Result = ();
-
-    fn handle(&mut self, Bell: Bell, ctx: &mut Self::Context) {
-        let Some(contact) = self.contact.clone() else { return };
-        let mut notices = contact.notices.take();
-        for (_, notice) in notices.drain(..) {
-            self.hear(notice, ctx);
-        }
-        contact.notices.put_back(notices);
-    }
-}
-
 impl Handler<Close> for Processor {
     type Result = ();
 
     /// The server ends, or an operator doesn't want the processor until it registers again: calls that wait for an answer end and
     /// their items go back. What it has accepted stays its own in the next process; an operator's is taken back by the registry.
     fn handle(&mut self, Close { is_the_end, .. }: Close, ctx: &mut Self::Context) {
+        if let Some(contact) = self.contact.clone() {
+            self.hear_all(&contact, contact.notices.take(), ctx);
+        }
         let calls: Vec<JobId> =
             self.in_hand.iter().filter(|(_, item)| item.call.is_some()).map(|(id, _)| id.clone()).collect();
         for id in calls {
@@ -610,6 +608,9 @@ impl Processor {
         ctx.run_later(LINGER, |processor, ctx| {
             processor.flush();
             processor.hall.reach.letters.put(Letter::Gone(processor.peer));
+            if let Some(contact) = &processor.contact {
+                contact.notices.close();
+            }
             ctx.stop();
         });
     }
