@@ -11,7 +11,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::task::{Context as Wake, Poll};
+use std::task::{Context as Wake, Poll, Waker};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
@@ -25,7 +25,7 @@ use super::inbox::Inbox;
 use super::link::PeerLink;
 use super::listener::Place;
 use super::shelf::{self, Shelf};
-use super::socket::Socket;
+use super::socket::{Knock, Socket};
 use super::supervisor::{Letter, PeerCame};
 use super::turn::{self, Settle};
 use super::{Close, Contact};
@@ -63,6 +63,9 @@ pub struct Connection<S: Session> {
     /// How it is reached.
     contact: Arc<Contact>,
     socket: Socket,
+    knock: Arc<Knock>,
+    /// What the socket wakes when there is something to read.
+    reader: Waker,
     session: S,
     limits: Arc<Limits>,
     /// The beginning of a frame, or frames that wait for room.
@@ -123,6 +126,7 @@ impl<S: Session> Connection<S> {
         let Arrival { socket, peer, name, shared, limits, supervisor, place } = arrival;
         let demand = Arc::new(Demand::new(S::HANDS));
         let session = S::new(&shared, &limits, &demand);
+        let (knock, reader) = Knock::new();
         Connection::create(|ctx: &mut Context<Self>| {
             let who = Introduction { name, demand: demand.clone(), lease_ms: Self::LEASE_MS, outlives: false };
             let contact = Contact::of(ctx.address().recipient());
@@ -131,6 +135,8 @@ impl<S: Session> Connection<S> {
             Connection {
                 contact,
                 socket,
+                knock,
+                reader,
                 session,
                 limits,
                 tail: BytesMut::new(),
@@ -176,11 +182,14 @@ impl<S: Session> Connection<S> {
                 // After such a pause the time of the frame begins anew.
                 self.frame_since.get_or_insert_with(Instant::now);
             }
-            let read = READ_BUFFER.with_borrow_mut(|buffer| self.read_once(buffer, wake));
+            if !self.knock.take(wake) {
+                return true;
+            }
+            let read = READ_BUFFER.with_borrow_mut(|buffer| self.read_once(buffer));
             match read {
                 Poll::Pending => return true,
                 Poll::Ready(Ok(0)) => return false,
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => self.knock.again(),
                 Poll::Ready(Err(error)) => {
                     debug!(error:%; "a connection was lost");
                     return false;
@@ -196,7 +205,8 @@ impl<S: Session> Connection<S> {
         self.out.len() - self.sent > UNSENT_PAUSE
     }
 
-    fn read_once(&mut self, buffer: &mut [u8], wake: &mut Wake<'_>) -> Poll<std::io::Result<usize>> {
+    fn read_once(&mut self, buffer: &mut [u8]) -> Poll<std::io::Result<usize>> {
+        let wake = &mut Wake::from_waker(&self.reader);
         let rest = self.needed.saturating_sub(self.tail.len());
         if !self.tail.is_empty() && rest > LARGE_REST {
             // Grows with what has come, whatever length was claimed.

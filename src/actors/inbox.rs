@@ -42,11 +42,26 @@ impl<T> Inbox<T> {
         if line.entries.capacity() == 0 {
             line.entries = self.shelf.with(Shelf::take);
         }
+        let before = line.entries.len();
         line.entries.push(entry);
-        // Under the lock: whoever adds behind others may count on the actor having been woken.
-        if let (1, Some(reader)) = (line.entries.len(), &line.reader) {
-            reader.wake_by_ref();
+        line.wake_after(before);
+    }
+
+    /// Adds entries that are read together: a list from the shelf, which goes back there.
+    pub fn put_all(&self, mut entries: Vec<T>) {
+        let mut line = self.line();
+        if line.is_closed {
+            return;
         }
+        let before = line.entries.len();
+        if before == 0 {
+            std::mem::swap(&mut line.entries, &mut entries);
+        } else {
+            line.entries.append(&mut entries);
+        }
+        line.wake_after(before);
+        drop(line);
+        self.put_back(entries);
     }
 
     /// Whether something is there. The next entry after none wakes the actor.
@@ -88,6 +103,13 @@ impl<T> Inbox<T> {
 }
 
 impl<T> Line<T> {
+    /// Under the lock: whoever adds behind others may count on the actor having been woken.
+    fn wake_after(&self, before: usize) {
+        if let (0, Some(reader)) = (before, &self.reader) {
+            reader.wake_by_ref();
+        }
+    }
+
     fn attend(&mut self, wake: &Wake<'_>) {
         if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(wake.waker())) {
             self.reader = Some(wake.waker().clone());
@@ -173,11 +195,12 @@ mod tests {
         while !inbox.line().entries.is_empty() {
             tokio::task::yield_now().await;
         }
-        (6..=7).for_each(|number| inbox.put(number));
-        assert_eq!(inbox.take(), [6, 7]);
-        inbox.put(8);
+        inbox.put_all(vec![6, 7]);
+        inbox.put_all(vec![8]);
+        assert_eq!(inbox.take(), [6, 7, 8]);
+        inbox.put(9);
         assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[3, 4, 5]]);
-        assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[8]]);
+        assert_eq!(reader.send(WhatWasRead).await.unwrap(), [[9]]);
     }
 
     /// What is said to an actor that has gone doesn't pile up.
@@ -191,6 +214,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         inbox.put(1);
+        inbox.put_all(vec![2, 3]);
         assert!(inbox.take().is_empty());
     }
 

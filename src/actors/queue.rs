@@ -20,7 +20,8 @@ use super::turn::{self, Settle};
 use crate::core::job::PeerMap;
 use crate::core::record::StoredJob;
 use crate::core::{
-    Away, Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Now, Outbox, Peer, Queue, Request,
+    Away, Batch, Body, Browse, Census, Found, Held, Holding, Introduction, JobId, Notice, Now, Outbox, Peer, Queue,
+    Request,
 };
 
 /// A queue and the peers it knows.
@@ -33,6 +34,8 @@ pub struct QueueActor {
     reporter: Reporter,
     peers: PeerMap<Desk>,
     outbox: Outbox,
+    /// Peers that hear something at the end of this turn.
+    told: Vec<Peer>,
     orders: Arc<Inbox<Order>>,
     /// Where it gives back ids.
     letters: Arc<Inbox<Letter>>,
@@ -45,10 +48,11 @@ pub struct QueueActor {
     draining: bool,
 }
 
-/// A peer.
+/// A peer and what it hears at the end of this turn: all at once, since the jobs that a poll hears of first are its answer.
 struct Desk {
     who: Introduction,
     contact: Arc<Contact>,
+    said: Vec<(Peer, Notice)>,
 }
 
 /// What the supervisor tells a queue of peers. Whatever else it is told or asked comes behind the orders before.
@@ -92,6 +96,7 @@ impl QueueActor {
             reporter: Reporter::new(statistics),
             peers: PeerMap::default(),
             outbox,
+            told: Vec::new(),
             orders,
             letters,
             supervisor,
@@ -134,8 +139,17 @@ impl QueueActor {
         }
         for (peer, notice) in self.outbox.notices.drain(..) {
             // Whoever has left hears nothing.
-            if let Some(desk) = self.peers.get(&peer) {
-                desk.contact.notices.put((peer, notice));
+            if let Some(desk) = self.peers.get_mut(&peer) {
+                if desk.said.is_empty() {
+                    self.told.push(peer);
+                    desk.said = shelf::NOTICES.with(Shelf::take);
+                }
+                desk.said.push((peer, notice));
+            }
+        }
+        for peer in self.told.drain(..) {
+            if let Some(desk) = self.peers.get_mut(&peer) {
+                desk.contact.notices.put_all(std::mem::take(&mut desk.said));
             }
         }
     }
@@ -150,7 +164,7 @@ impl QueueActor {
             match order {
                 Order::Meet(introduced) => {
                     let Introduced { peer, who, contact } = *introduced;
-                    self.peers.insert(peer, Desk { who, contact });
+                    self.peers.insert(peer, Desk { who, contact, said: Vec::new() });
                 }
                 Order::Work(batch) => self.work(batch),
                 Order::Lose(peer) => {

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context as Wake, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{self, Context as Wake, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -39,6 +41,51 @@ impl Parcel {
             Parcel::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
             Parcel::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
         })
+    }
+}
+
+/// Whether there may be something to read. A connection is woken for what it hears as often as by its socket, and to look at the
+/// socket in vain costs as much as to look with success.
+#[derive(Debug)]
+pub struct Knock {
+    has_come: AtomicBool,
+    connection: OnceLock<Waker>,
+}
+
+impl Knock {
+    /// Nobody has looked yet. Comes with what a socket is to wake while there is nothing to read.
+    pub fn new() -> (Arc<Knock>, Waker) {
+        let knock = Arc::new(Knock { has_come: AtomicBool::new(true), connection: OnceLock::new() });
+        (knock.clone(), knock.into())
+    }
+
+    /// Whether to look. If it finds nothing, the socket has to know what to wake; if it finds something, [`Knock::again`].
+    pub fn take(&self, wake: &Wake<'_>) -> bool {
+        let has_come = self.has_come.load(Ordering::Acquire);
+        if has_come {
+            self.connection.get_or_init(|| wake.waker().clone());
+            // What comes now is seen when the socket is looked at.
+            self.has_come.store(false, Ordering::Release);
+        }
+        has_come
+    }
+
+    /// There may be more.
+    pub fn again(&self) {
+        self.has_come.store(true, Ordering::Release);
+    }
+}
+
+impl task::Wake for Knock {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.again();
+        if let Some(connection) = self.connection.get() {
+            connection.wake_by_ref();
+        }
     }
 }
 
