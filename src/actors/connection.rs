@@ -1,6 +1,6 @@
 //! A connection: one actor over one socket and one session. The only code that touches a connected socket.
 //!
-//! A turn: notices from the mailbox become frames in `out`; then the socket is read and its frames become commands; then
+//! A turn: notices from the inbox become frames in `out`; then the socket is read and its frames become commands; then
 //! one message goes to the supervisor and one write to the socket. All reading goes through one buffer per thread, and only
 //! the tail of an incomplete frame is kept, so that an idle connection costs next to nothing.
 //!

@@ -1,4 +1,4 @@
-//! The rhythm of every actor here: drain the mailbox, decide everything, then settle once.
+//! The rhythm of every actor here: drain the mailbox and the inbox, decide everything, then settle once.
 //!
 //! actix polls an actor's mailbox until it is empty and then the futures in its context. [`begin`] puts one future there
 //! that is never ready and calls [`Settle::settle`]: so it runs once each time the mailbox has run dry, without a timer, an

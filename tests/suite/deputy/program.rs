@@ -92,7 +92,8 @@ fn the_originals_command_line_starts_a_deputy() {
     command.args(["deputy", "-h", "127.0.0.1", "-p", &port.to_string(), "-s", "d.sock", "-v"]);
     let process = Process::spawn(&mut command);
     let socket = dir.join("d.sock");
-    eventually("the socket to be there", || socket.exists().then_some(()));
+    // It is there a moment before anybody listens on it.
+    eventually("the socket to be open", || std::os::unix::net::UnixStream::connect(&socket).ok());
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     eventually("the port to be open", || std::net::TcpStream::connect(address).ok());
     let mut worker = Deputy::connect_unix(&socket);
