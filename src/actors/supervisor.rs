@@ -281,6 +281,7 @@ impl Supervisor {
     }
 
     fn hear_of_ids(&mut self, queue: QueueNo, mut events: Vec<IdEvent>) {
+        self.router.look_ahead(&events);
         for event in events.drain(..) {
             self.router.hear(queue, event);
         }

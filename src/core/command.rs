@@ -104,6 +104,13 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The id of the job that is to be queued, if one is.
+    pub(crate) fn new_id(&self) -> Option<&JobId> {
+        if let Command::Submit(submission) = self { Some(&submission.id) } else { None }
+    }
+}
+
 /// A job to be queued.
 #[derive(Debug)]
 pub struct Submission {

@@ -1,5 +1,7 @@
 //! Which ids are taken, over all queues: one live job an id (`spec/jobs.md`).
 
+use std::hint::black_box;
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use smol_str::SmolStr;
@@ -77,6 +79,15 @@ impl Ids {
                 self.ended -= usize::from(old.has_ended());
                 self.ended += usize::from(queue == ARCHIVE);
                 Took::GaveWay(old.queue)
+            }
+        }
+    }
+
+    /// These ids are about to be taken or freed: where the table is large it is looked at beforehand (see `queue::foresight`).
+    pub fn look_for<'a>(&self, ids: impl Iterator<Item = &'a JobId>) {
+        if are_far(self.table.len()) {
+            for id in ids {
+                black_box(self.table.find(id.hash_value(), |_| true).map(|taken| taken.mark));
             }
         }
     }
@@ -167,6 +178,11 @@ impl Ids {
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
+}
+
+/// Whether a table of so many entries is too large to stay near the processor.
+pub(super) fn are_far(entries: usize) -> bool {
+    entries > 16 * 1_024
 }
 
 fn low(sequence: u64) -> u32 {

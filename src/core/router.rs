@@ -109,6 +109,13 @@ impl Router {
         }
     }
 
+    /// What [`Router::hear`] is about to be told.
+    pub fn look_ahead(&self, events: &[IdEvent]) {
+        let freed =
+            events.iter().filter_map(|event| if let IdEvent::Freed { id, .. } = event { Some(id) } else { None });
+        self.index.ids.look_for(freed);
+    }
+
     /// What a queue says of its jobs' ids. To be heard before what is said to peers in the same turn of the queue.
     pub fn hear(&mut self, queue: QueueNo, event: IdEvent) {
         self.index.hear(queue, event);
@@ -149,6 +156,7 @@ impl Router {
         let peer = batch.peer;
         let mut targets = std::mem::take(&mut self.targets);
         targets.clear();
+        self.index.ids.look_for(batch.commands.iter().filter_map(Command::new_id));
         for command in &mut batch.commands {
             let target = self.target(peer, command, routes);
             targets.push(target);
