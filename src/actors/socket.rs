@@ -160,3 +160,36 @@ impl Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_connection_looks_once_for_each_knock() {
+        let count = Arc::new(Count::default());
+        let connection = Waker::from(count.clone());
+        let wake = Wake::from_waker(&connection);
+        let (knock, reader) = Knock::new();
+        assert!(knock.take(&wake), "nobody has looked yet");
+        assert!(!knock.take(&wake));
+        reader.wake_by_ref();
+        reader.wake();
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert!(knock.take(&wake) && !knock.take(&wake));
+        knock.again();
+        assert!(knock.take(&wake));
+        assert_eq!(count.0.load(Ordering::Relaxed), 2, "it is awake");
+    }
+}

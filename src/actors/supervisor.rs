@@ -1,7 +1,7 @@
 //! The supervisor: routes every batch, starts queues and restarts them, knows who is connected, drains.
 //!
 //! It decides nothing by itself: [`Router`] does. What comes in a turn goes on at once, and each queue that gets something settles
-//! behind it: so every hop is a batch. Letters go before messages: each handler reads them first ([`Supervisor::catch_up`]).
+//! behind it: so every hop is a batch. Letters go before messages: each handler reads them first (`catch_up`).
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -267,17 +267,15 @@ impl Supervisor {
 
     pub(super) fn route(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.router.route(batch, &mut self.routes);
-        if self.routes.have_more_than_answers() {
+        if self.routes.have_more_than_work() {
             self.prepare(ctx);
         }
         for (queue, batch) in self.routes.batches.drain(..) {
             self.queues[queue as usize].orders.put(Order::Work(batch));
         }
-        for (peer, notice) in self.routes.notices.drain(..) {
-            if let Some(desk) = self.peers.get(&peer) {
-                desk.contact.notices.put((peer, notice));
-            }
-        }
+        let mut notices = std::mem::take(&mut self.routes.notices);
+        notices.drain(..).for_each(|(peer, notice)| self.tell(peer, notice));
+        self.routes.notices = notices;
     }
 
     fn hear_of_ids(&mut self, queue: QueueNo, mut events: Vec<IdEvent>) {

@@ -74,7 +74,7 @@ pub struct Routes {
 
 impl Routes {
     /// Whether there is more to do than to pass on batches and notices.
-    pub fn have_more_than_answers(&self) -> bool {
+    pub fn have_more_than_work(&self) -> bool {
         let Routes { opened, introductions, shelved, names, batches: _, notices: _ } = self;
         !(opened.is_empty() && introductions.is_empty() && shelved.is_empty() && names.is_empty())
     }
