@@ -22,10 +22,11 @@ use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::inbox::Inbox;
+use super::knock::Knock;
 use super::link::PeerLink;
 use super::listener::Place;
 use super::shelf::{self, Shelf};
-use super::socket::{Knock, Socket};
+use super::socket::Socket;
 use super::supervisor::{Letter, PeerCame};
 use super::turn::{self, Settle};
 use super::{Close, Contact};

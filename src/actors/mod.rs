@@ -49,6 +49,7 @@ pub mod clock;
 pub mod connection;
 pub mod inbox;
 pub mod keeper;
+pub mod knock;
 pub mod lifetime;
 pub mod link;
 pub mod listener;

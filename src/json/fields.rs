@@ -78,7 +78,7 @@ pub(crate) fn flag(raw: Option<&str>, usual: bool, name: &'static str) -> Result
 }
 
 /// The members of a submit that change its policy.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RawPolicy<'a> {
     pub(crate) durable: Option<&'a str>,
     pub(crate) delay_ms: Option<&'a str>,
@@ -102,7 +102,8 @@ impl RawPolicy<'_> {
         defaults: &Defaults,
         last: &mut Option<Arc<Policy>>,
     ) -> Result<(Arc<Policy>, u64), &'static str> {
-        if self.says_nothing() {
+        if self == RawPolicy::default() {
+            // As most do.
             return Ok((defaults.usual.clone(), 0));
         }
         let delay_ms = number(self.delay_ms, 0, "delay_ms")?.unwrap_or(0);
@@ -134,17 +135,6 @@ impl RawPolicy<'_> {
             Some(last) if **last == policy => Ok((last.clone(), delay_ms)),
             last => Ok((last.insert(Arc::new(policy)).clone(), delay_ms)),
         }
-    }
-}
-
-impl RawPolicy<'_> {
-    /// Most submits don't.
-    fn says_nothing(&self) -> bool {
-        let RawPolicy { durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, .. } = self;
-        let RawPolicy { keep_ms, keep_failed_ms, on_master_gone, .. } = self;
-        let members =
-            [durable, delay_ms, lease_ms, max_attempts, backoff_ms, ttl_ms, keep_ms, keep_failed_ms, on_master_gone];
-        members.into_iter().all(Option::is_none)
     }
 }
 

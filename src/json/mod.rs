@@ -252,7 +252,9 @@ pub fn deeper_than(raw: &str, max_depth: usize) -> bool {
 #[inline]
 pub fn string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.as_bytes().contains(&b'\\') { unescape(inner).map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+    // Nothing else in it is special.
+    let has_escapes = plain(inner.as_bytes()) < inner.len();
+    if has_escapes { unescape(inner).map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
 /// The value of a raw integer; `None` for another kind, for a number with a fraction or an exponent, and outside i64.

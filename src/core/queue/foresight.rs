@@ -16,12 +16,12 @@ use super::super::job::{Job, JobId};
 use super::Queue;
 
 /// Looks ahead at most so far: more would not stay near until it is needed.
-const FAR: usize = 64;
+const SIGHT: usize = 64;
 
 impl Queue {
     /// These batches are about to be applied.
     pub fn look_ahead<'a>(&self, batches: impl Iterator<Item = &'a Batch> + Clone) {
-        let commands = || batches.clone().flat_map(|batch| &batch.commands).take(FAR);
+        let commands = || batches.clone().flat_map(|batch| &batch.commands).take(SIGHT);
         let answered = || {
             commands().filter_map(|command| {
                 let Command::Answer { receipt, .. } = command else { return None };
@@ -38,7 +38,8 @@ impl Queue {
 
     /// So many jobs are about to be handed out.
     pub(super) fn look_down_the_line(&self, count: usize) {
-        let line = || self.waiting.iter().take(count.min(FAR)).filter_map(|(_, slot)| self.jobs.get(slot.key as usize));
+        let line =
+            || self.waiting.iter().take(count.min(SIGHT)).filter_map(|(_, slot)| self.jobs.get(slot.key as usize));
         line().for_each(look_at);
         line().for_each(look_at_body);
     }

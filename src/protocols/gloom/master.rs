@@ -121,11 +121,7 @@ impl Master {
     fn request(&mut self, members: [Option<&str>; 10]) -> Result<Submission, Refused> {
         let [action, id, kind, body, priority, durable, delay_ms, lease_ms, max_attempts, ttl_ms] = members;
         let raw_action = action.ok_or(Refused::missing("type"))?;
-        let action = match raw_action {
-            "\"submit\"" => Some("submit".into()),
-            _ => json::string(raw_action),
-        };
-        match action.as_deref() {
+        match json::string(raw_action).as_deref() {
             Some("submit") => {}
             Some("join" | "respond") => return Err(Refused::because("invalid_action", "not_a_slave")),
             _ => return Err(Refused::unknown("unknown_action", raw_action)),

@@ -103,11 +103,7 @@ impl Worker {
     fn request(&mut self, members: [Option<&str>; 3], turn: &mut Turn<'_>) -> Result<(), Refused> {
         let [action, body, kind] = members;
         let raw_action = action.ok_or(Refused::missing("type"))?;
-        let action = match raw_action {
-            "\"respond\"" => Some("respond".into()),
-            _ => json::string(raw_action),
-        };
-        match action.as_deref() {
+        match json::string(raw_action).as_deref() {
             Some("respond") => self.respond(body.ok_or(Refused::missing("body"))?, turn),
             Some("join") => {
                 let kind = fields::type_name(kind.ok_or(Refused::missing("job_type"))?)
